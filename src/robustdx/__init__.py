@@ -1,0 +1,1 @@
+"""Audit and harden diagnostic models for medical images."""

@@ -1,0 +1,67 @@
+"""What a data set is: a table of examples, and a way to read their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["binary", "multiclass", "multilabel"]
+Pixels = NDArray[np.uint8]
+"""(H, W, C) 8-bit pixels; C is 1 or 3."""
+Label = int | tuple[float, ...]
+"""The index of a class, or one of 0, 1, NaN (not annotated) per finding."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image of one patient, without its pixels."""
+
+    id: str
+    """Unique in the data set; names the image's random stream and its record."""
+    label: Label
+    patient: str | None = None
+    """Patient or lesion: what a split must not cut in two and what intervals are drawn over. None: not known."""
+    split: str | None = None
+    """"train", "val" or "test"; None where the set has no split."""
+    file: str = ""
+    """Where the image lies, for messages and for `inspect`; empty where it is drawn."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Everything else the set tells: age, site, camera, ..."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples in a fixed order, their class names, and `read`, which gives the pixels of one example.
+
+    `read(example, size, channels)` gives (H, W, C) 8-bit pixels at `size` = (height, width), or at the image's own size
+    where `size` is None; `channels` is 1 or 3. It raises `ImageError` for a file that cannot be read.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    kind: Kind
+    examples: Sequence[Example]
+    read: Callable[[Example, tuple[int, int] | None, int], Pixels]
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether every example names its patient or lesion."""
+        return all(e.patient is not None for e in self.examples)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that occur, in the order train, val, test, others."""
+        usual = ("train", "val", "test")
+        found = {e.split for e in self.examples if e.split is not None}
+        return tuple(s for s in usual if s in found) + tuple(sorted(found - set(usual)))
+
+    def only(self, split: str) -> Dataset:
+        """The examples of one split."""
+        return replace(self, examples=[e for e in self.examples if e.split == split])

@@ -1,0 +1,113 @@
+"""The model that everything is done to: a network together with what its pixels and outputs mean."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from robustdx.draws import Draws
+from robustdx.errors import ModelError
+from robustdx.models.logits import Activations, logits_of
+from robustdx.tasks import Task
+from robustdx.tasks.protocol import require_outputs
+from robustdx.tensors import Images, Outputs, require_pixels
+
+Meaning = Literal["logits", "probabilities"]
+
+
+class DiagnosticModel(nn.Module):
+    """Pixels in [0, 1] go in, (B, K) logits come out: a network, its own normalisation and its task.
+
+    `size` is the (height, width) that the network expects. A data set is read at that size, and that image is attacked;
+    with `resize=True` the model scales images of any size itself, differentiably (bilinear, antialiased), so that the
+    attack moves to the image at its original size.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        task: Task,
+        *,
+        size: tuple[int, int] | None = None,
+        mean: Sequence[float] = (0.0, 0.0, 0.0),
+        std: Sequence[float] = (1.0, 1.0, 1.0),
+        outputs: Meaning = "logits",
+        resize: bool = False,
+    ) -> None:
+        super().__init__()
+        if len(mean) != len(std) or not all(s > 0 for s in std):
+            raise ModelError(f"expected as many means as standard deviations, all above 0, got mean {tuple(mean)} and std {tuple(std)}")
+        if resize and size is None:
+            raise ModelError("resize=True needs the size to scale to: give size=(height, width)")
+        self.network, self.task = network, task
+        self.size, self.outputs, self.resize = size, outputs, resize
+        self.dtype = torch.float32
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1), persistent=False)
+
+    @property
+    def channels(self) -> int:
+        """How many channels an image has."""
+        return self.mean.shape[1]
+
+    def forward(self, x: Images, draws: Draws | None = None) -> Outputs:
+        """Logits in float32. `draws` is what a stochastic model draws from; a plain one ignores it.
+
+        Raises:
+            ImageError: pixels outside [0, 1].
+            ModelError: outputs that do not fit the task.
+        """
+        if not torch.compiler.is_compiling():
+            require_pixels(x)
+        x = self._prepare(x).to(self.dtype)
+        with Activations(self.outputs == "probabilities") as seen:
+            outputs = _tensor(self.network(x))
+        outputs = outputs if outputs.dim() > 1 else outputs[:, None]
+        require_outputs(outputs, self.task)
+        return (logits_of(outputs, seen, self.task.activation) if self.outputs == "probabilities" else outputs).float()
+
+    def exact(self, x: Images, draws: Draws | None = None) -> Outputs:
+        """The outputs in float32, whatever precision a search runs in: here the same as a call."""
+        return self(x, draws)
+
+    def with_task(self, task: Task) -> DiagnosticModel:
+        """The same network seen under another task; weights are shared."""
+        return self._like(self.network, task)
+
+    def in_precision(self, dtype: torch.dtype) -> DiagnosticModel:
+        """A copy whose network computes in `dtype` (channels last); pixels, losses and outputs stay float32."""
+        network = copy.deepcopy(self.network).to(dtype=dtype, memory_format=torch.channels_last)
+        other = self._like(network, self.task)
+        other.dtype = dtype
+        return other.train(self.training)
+
+    def _like(self, network: nn.Module, task: Task) -> DiagnosticModel:
+        mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
+        other = DiagnosticModel(network, task, size=self.size, mean=mean, std=std, outputs=self.outputs, resize=self.resize)
+        other.dtype = self.dtype
+        return other.to(self.mean.device)
+
+    def _prepare(self, x: Images) -> Tensor:
+        if x.shape[1] != self.channels:
+            raise ModelError(f"the network takes {self.channels} channels (from its mean and std), the images have {x.shape[1]}: convert the images or give one mean per channel")
+        if self.resize and self.size is not None and tuple(x.shape[2:]) != tuple(self.size):
+            x = F.interpolate(x, self.size, mode="bilinear", antialias=True, align_corners=False)
+        return (x - self.mean) / self.std
+
+
+def _tensor(outputs: Any) -> Tensor:
+    """The logits among what networks return: a tensor, a tuple that begins with one, or a Hugging Face output."""
+    if isinstance(outputs, tuple | list):
+        return _tensor(outputs[0])
+    found = getattr(outputs, "logits", outputs)
+    if not isinstance(found, Tensor):
+        raise ModelError(f"expected the network to return a tensor, got {type(outputs).__name__}: wrap it in a module that returns the logits")
+    return found

@@ -1,0 +1,86 @@
+"""What happened to one image in one cell: a table with a row per image. No torch.
+
+Scores are the probabilities of the task's classes, decisions its decisions: for binary and multi-class one class index in
+a list of one, for multi-label a 0 or 1 per finding. `clean` is the image as it came, `searched` the adversarial image in
+float32 as the attack left it, `saved` that image on the data's own grid, as it could be written to a file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SCORES = pa.list_(pa.float32())
+DECISIONS = pa.list_(pa.int16())
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("patient", pa.string()),
+        ("label", pa.list_(pa.float32())),
+        *((f"{form}_{what}", kind) for form in ("clean", "searched", "saved") for what, kind in (("scores", SCORES), ("decision", DECISIONS))),
+        ("searched_distance", pa.float64()),
+        ("saved_distance", pa.float64()),
+        ("forwards", pa.int32()),
+        ("backwards", pa.int32()),
+    ]
+)
+"""The columns of a cell's table. `patient` is null where the data does not say. Distances are in the units of eps."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one table of records is about: one attack under one threat on one split."""
+
+    attack: str
+    """Name of the attack in the plan; "clean" for the images as they came."""
+    threat: str
+    """"linf" or "l2"; empty for "clean"."""
+    eps: float
+    """Budget in pixel units; 0 for "clean"."""
+    split: str
+    """Which images: "test", "val", ..."""
+    settings: Mapping[str, Any]
+    """The attack's words, as they stand in the plan."""
+    early_stop: bool
+    """Whether the search ended at the first success: then scores say nothing about ranking (AUROC)."""
+    verdict: str
+    """"saved", or "searched" where eps is below one step of the grid."""
+
+    @property
+    def key(self) -> str:
+        """The folder of this cell: readable, and unique within a run."""
+        if self.attack == "clean":
+            return f"clean-{self.split}"
+        return f"{self.attack}-{self.threat}-{self.eps * 255:.6g}-{self.split}"
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows as a table with the columns of `SCHEMA`."""
+    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+
+
+def write_table(records: pa.Table, path: Path) -> None:
+    """Write a table so that the same records give the same bytes."""
+    pq.write_table(records, path, compression="zstd", store_schema=False)
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a table of records."""
+    return pq.read_table(path)
+
+
+def dump_cell(cell: Cell) -> str:
+    """A cell as JSON."""
+    return json.dumps(asdict(cell), indent=1, sort_keys=True)
+
+
+def parse_cell(text: str) -> Cell:
+    """A cell from JSON."""
+    return Cell(**json.loads(text))

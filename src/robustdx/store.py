@@ -1,0 +1,149 @@
+"""A run on disk: whole or not there. No torch.
+
+    RUN/
+      plan.json               what was asked; a folder belongs to one plan
+      cells/KEY/cell.json     which cell this is
+      cells/KEY/part-0000.parquet ...     one file per batch, while the cell is being made
+      cells/KEY/records.parquet           all of them; the cell is whole once this exists
+      cells/KEY/times.json                seconds, which differ from run to run and so stand apart
+      manifest.json           written last: the run is whole
+
+Every file is written beside its place and moved there, so a process that dies leaves the old file or the new one. To
+resume is to skip what is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from robustdx.errors import RunError
+from robustdx.records import Cell, dump_cell, parse_cell, read_table, write_table
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of one run."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path, plan: Mapping[str, Any]) -> Store:
+        """Begin a run in an empty or new folder, or go on with the same plan's.
+
+        Raises:
+            RunError: the folder holds another plan's run, or something else.
+        """
+        store = cls(Path(path))
+        wanted = json.dumps(plan, indent=1, sort_keys=True)
+        if store.plan_file.exists():
+            if store.plan_file.read_text() != wanted:
+                raise RunError(f"{path} holds the run of another plan ({_difference(json.loads(store.plan_file.read_text()), plan)}): give another --out, or remove the folder")
+            return store
+        if store.path.exists() and (not store.path.is_dir() or any(p.suffix != ".part" for p in store.path.iterdir())):
+            raise RunError(f"expected a new or empty folder, or a run of robustdx; {path} is neither: give another --out")
+        with refusing_disk_errors(store.path):
+            store.path.mkdir(parents=True, exist_ok=True)
+        store.write_text("plan.json", wanted)
+        return store
+
+    @property
+    def plan_file(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def whole(self) -> bool:
+        """Whether the run was finished."""
+        return (self.path / "manifest.json").exists()
+
+    def has(self, cell: Cell) -> bool:
+        """Whether a cell is whole."""
+        return (self._folder(cell) / "records.parquet").exists()
+
+    def parts(self, cell: Cell) -> int:
+        """How many batches of an unfinished cell are kept."""
+        return next(n for n in range(10**9) if not self._part(cell, n).exists())
+
+    def add_part(self, cell: Cell, records: pa.Table) -> None:
+        """Keep one more batch of a cell."""
+        self.write(self._part(cell, self.parts(cell)), lambda p: write_table(records, p))
+
+    def finish(self, cell: Cell, seconds: float) -> None:
+        """Make a cell whole out of its parts."""
+        folder, n = self._folder(cell), self.parts(cell)
+        records = pa.concat_tables([read_table(self._part(cell, i)) for i in range(n)])
+        self.write_text(folder / "cell.json", dump_cell(cell))
+        self.write_text(folder / "times.json", json.dumps({"seconds": round(seconds, 3)}))
+        self.write(folder / "records.parquet", lambda p: write_table(records, p))
+        for i in range(n):
+            self._part(cell, i).unlink()
+
+    def cells(self) -> Iterator[tuple[Cell, pa.Table]]:
+        """The whole cells, by name, with their records."""
+        for folder in sorted((self.path / "cells").glob("*")):
+            if (folder / "records.parquet").exists():
+                yield parse_cell((folder / "cell.json").read_text()), read_table(folder / "records.parquet")
+
+    def records(self, cell: Cell) -> pa.Table:
+        """The records of one whole cell."""
+        return read_table(self._folder(cell) / "records.parquet")
+
+    def seconds(self, cell: Cell) -> float:
+        """How long a whole cell took."""
+        return float(json.loads((self._folder(cell) / "times.json").read_text())["seconds"])
+
+    def write_text(self, where: str | Path, text: str) -> None:
+        """Write a text file whole or not at all; `where` is relative to the run."""
+        self.write(where, lambda p: p.write_text(text))
+
+    def write(self, where: str | Path, fill: Callable[[Path], object]) -> None:
+        """Write a file whole or not at all: `fill` writes it beside its place, then it is moved there."""
+        path = self.path / where
+        with refusing_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_with(path, fill)
+
+    def _folder(self, cell: Cell) -> Path:
+        return self.path / "cells" / cell.key
+
+    def _part(self, cell: Cell, n: int) -> Path:
+        return self._folder(cell) / f"part-{n:04d}.parquet"
+
+
+def replace_with(path: Path, fill: Callable[[Path], object]) -> None:
+    """Let `fill` write a file beside `path`, force it to the disk, and move it into place."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        fill(beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def refusing_disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses (full, read-only, no permission) into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        free = shutil.disk_usage(_existing(path)).free // 2**20
+        raise RunError(f"cannot write {path}: {error.strerror or error} ({free} MiB free): make room or give another --out, then run the same command again to go on") from error
+
+
+def _existing(path: Path) -> Path:
+    return next(p for p in (path, *path.absolute().parents) if p.exists())
+
+
+def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    keys = sorted(k for k in {*old, *new} if old.get(k) != new.get(k))
+    return "; ".join(f"{k} was {json.dumps(old.get(k))}, now {json.dumps(new.get(k))}" for k in keys[:3])
