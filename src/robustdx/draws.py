@@ -53,8 +53,8 @@ class Draws:
         if len(like) != len(self.ids):
             raise ValueError(f"expected a tensor for {len(self.ids)} images, got {len(like)}: keep draws and images together with take")
         out = np.empty(tuple(like.shape), dtype=np.float32)
-        for row, image_id in zip(out, self.ids, strict=True):
-            row[...] = draw(self._stream(kind, image_id), row.shape)
+        for i, image_id in enumerate(self.ids):
+            out[i] = draw(self._stream(kind, image_id), out.shape[1:])
         return torch.from_numpy(out).to(device=like.device, dtype=like.dtype)
 
     def _stream(self, kind: str, image_id: str) -> np.random.Generator:

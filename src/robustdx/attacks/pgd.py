@@ -1,0 +1,64 @@
+"""Projected gradient descent on the negative loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from robustdx.attacks.climb import Climb, Front, Keep, Worst
+from robustdx.attacks.protocol import Model
+from robustdx.draws import Draws
+from robustdx.errors import PlanError
+from robustdx.tensors import Images, Labels
+from robustdx.threats import Threat
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PGD:
+    """Projected gradient ascent from random starts, keeping the worst (Madry et al. 2018, section 2.1).
+
+        x_0 ~ U(ball);   x_{t+1} = project(x_t + step_size * eps * steepest(grad loss(x_t)))
+
+    Cost per image: restarts * steps forward and backward passes, and one forward pass for each restart to judge the last
+    image; with early stop fewer, and one forward pass for each confirmation.
+    """
+
+    steps: int = 40
+    """Gradient steps of each start."""
+    step_size: float | None = None
+    """Length of a step as a fraction of eps; left out, 2.5 / steps."""
+    restarts: int = 1
+    """Climbs from independent starts; the worst image of all is kept."""
+    random_start: bool = True
+    """Begin at a random point of the ball; if not, at the image itself."""
+    early_stop: bool = True
+    """Leave an image as soon as every decision on it is wrong: right for accuracy, wrong for AUROC and other rankings."""
+    keep: Keep = "worst"
+    """"worst": the worst image on the way, judged by one more forward pass; "last": the last image, unjudged (training)."""
+
+    def __post_init__(self) -> None:
+        require_positive(self.steps, self.restarts, self.step_size)
+
+    def __call__(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws) -> Images:
+        if threat.eps == 0:
+            return x.clone()
+        worst = Worst(x)
+        climb = Climb(self.steps, 2.5 / self.steps if self.step_size is None else self.step_size, self.early_stop, self.keep)
+        for i in range(self.restarts):
+            stream = draws.fork("restart", i)
+            start = threat.sample(x, stream) if self.random_start else x
+            front = Front(torch.arange(len(x), device=x.device), x, y, start, stream).only(~worst.beaten)
+            if len(front):
+                climb(model, front, threat, worst)
+        return worst.x_adv
+
+
+def require_positive(steps: int, restarts: int, step_size: float | None) -> None:
+    """Refuse settings that would do nothing."""
+    if steps < 1 or restarts < 1:
+        raise PlanError(f"steps and restarts must be at least 1, got steps {steps} and restarts {restarts}")
+    if step_size is not None and not step_size > 0:
+        raise PlanError(f"step_size must be above 0 (it is a fraction of eps), got {step_size:g}")

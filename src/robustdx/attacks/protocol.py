@@ -1,0 +1,29 @@
+"""What an attack is, and what it is handed."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from robustdx.draws import Draws
+from robustdx.tasks import Task
+from robustdx.tensors import Images, Labels, Outputs
+from robustdx.threats import Threat
+
+
+class Model(Protocol):
+    """What an attack may know of a model: its task and its outputs.
+
+    A call gives logits in the precision of the search; `exact` gives them in float32. Hand over the draws of just the
+    images in the call: stochastic models draw from them, and the passes are counted by them.
+    """
+
+    @property
+    def task(self) -> Task: ...
+    def __call__(self, x: Images, draws: Draws) -> Outputs: ...
+    def exact(self, x: Images, draws: Draws) -> Outputs: ...
+
+
+class Attack(Protocol):
+    """Settings only; the situation is an argument. The answer lies inside the threat and inside [0, 1]."""
+
+    def __call__(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws) -> Images: ...
