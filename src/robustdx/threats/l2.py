@@ -11,6 +11,9 @@ from robustdx.threats.protocol import GRID_SLACK, require_budget
 
 TINY = 1e-12
 
+PROJECTIONS = 10
+"""Rounds of the projection at most; one is enough where no pixel meets 0 or 1."""
+
 
 @final
 @dataclass(frozen=True)
@@ -30,10 +33,19 @@ class L2:
         return self.eps * self.levels >= 1 - GRID_SLACK
 
     def project(self, x_adv: Images, x: Images) -> Images:
-        """Onto the ball, then onto [0, 1]: both hold, because clamping towards x never lengthens the change."""
-        change = x_adv - x
-        scale = (self.eps / l2_norm(change).clamp_min(TINY)).clamp_max(1)
-        return (x + change * per_image(scale, x)).clamp_(0, 1)
+        """The nearest image in the ball and in [0, 1] at once: clamp(x + t * (x_adv - x)) with the largest t that fits.
+
+        The length grows slower than t, so t * eps / length never undershoots: it closes in on t from above.
+        """
+        change, inside = x_adv - x, x_adv.clamp(0, 1)
+        t = x.new_ones(len(x))
+        for _ in range(PROJECTIONS):
+            length = l2_norm(inside - x)
+            if bool((length <= self.eps * (1 + 1e-6)).all()):
+                break
+            t = t * (self.eps / length.clamp_min(TINY)).clamp_max(1)
+            inside = (x + change * per_image(t, x)).clamp_(0, 1)
+        return x + (inside - x) * per_image((self.eps / l2_norm(inside - x).clamp_min(TINY)).clamp_max(1), x)
 
     def steepest(self, grad: Images) -> Images:
         return grad / per_image(l2_norm(grad).clamp_min(TINY), grad)
