@@ -44,9 +44,18 @@ def read_image(path: str | os.PathLike, size: tuple[int, int] | None = None, cha
     Raises:
         ImageError: one sentence that names the file, what is wrong with it and what to do.
     """
+    return _fit(_open(Path(path)), size, channels)
+
+
+def resized(pixels: Pixels, size: tuple[int, int] | None, channels: int) -> Pixels:
+    """(H, W) or (H, W, C) 8-bit pixels as `read_image` would give them, had they come from a file."""
+    return _fit(Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels), size, channels)
+
+
+def _fit(image: Image.Image, size: tuple[int, int] | None, channels: int) -> Pixels:
     if channels not in (1, 3):
         raise ImageError(f"expected 1 or 3 channels, got {channels}: images are read as grey or colour")
-    image = _open(Path(path)).convert("L" if channels == 1 else "RGB")
+    image = image.convert("L" if channels == 1 else "RGB")
     if size is not None and image.size != (size[1], size[0]):
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.uint8).reshape(image.height, image.width, channels)
