@@ -6,8 +6,11 @@ import re
 import typing
 
 from robustdx.catalogue import Catalogue, build
+from robustdx.data.csv_file import CsvFile
 from robustdx.data.folder import Folder
 from robustdx.data.ham10000 import Ham10000
+from robustdx.data.isic import Isic2017, Isic2019
+from robustdx.data.medmnist import MedMNIST
 from robustdx.data.protocol import Dataset, Example, Kind, Pixels
 from robustdx.errors import PlanError
 
@@ -15,7 +18,11 @@ SOURCES = Catalogue(
     "data source",
     {
         "folder": Folder,
+        "csv": CsvFile,
+        "medmnist": MedMNIST,
         "ham10000": Ham10000,
+        "isic2017": Isic2017,
+        "isic2019": Isic2019,
     },
 )
 """Every kind of data, by the word before the colon; its settings are the options after the commas."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, final
 
 from robustdx.data.protocol import Dataset, Example
-from robustdx.data.read import files_in, read_example
+from robustdx.data.read import file_of, files_in, read_example
 from robustdx.data.split import split_by_table
 from robustdx.data.tables import Row, by_image, one_hot
 from robustdx.errors import DataError
@@ -48,13 +48,17 @@ class Ham10000:
         lesions, about = _lesions(root), _about(root)
         examples = [
             Example(
-                id=image, label=label, patient=_lesion(lesions, image, root), file=str(_file(files, image)), attributes=about.get(image, {})
+                id=image,
+                label=label,
+                patient=_lesion(lesions, image, root),
+                file=str(file_of(files, image)),
+                attributes=about.get(image, {}),
             )
             for image, label in self._labels(root).items()
         ]
         classes = CLASSES if self.labels == "isic2018" else ISIC2019_CLASSES
         dataset = Dataset("HAM10000", classes, "multiclass", examples, read_example)
-        return dataset if self.split is None else split_by_table(dataset, _beside(root, self.split))
+        return dataset if self.split is None else split_by_table(dataset, self.split, root)
 
     def _labels(self, root: Path) -> dict[str, int]:
         labels = _labels_2018(root)
@@ -102,17 +106,3 @@ def _about(root: Path) -> dict[str, Row]:
     if not path.exists():
         return {}
     return {image: {a: row[a] for a in _ATTRIBUTES if row.get(a)} for image, row in by_image(path, "image_id").items()}
-
-
-def _file(files: dict[str, Path], image: str) -> Path:
-    if image not in files:
-        folder = next(iter(files.values())).parent
-        raise DataError(
-            f"{folder}: expected an image {image}, which a table names, but there is no such file: copy it there or drop the row"
-        )
-    return files[image]
-
-
-def _beside(root: Path, name: str) -> Path:
-    """A file as named, or else in the folder of the set."""
-    return Path(name) if Path(name).exists() else root / name

@@ -75,6 +75,16 @@ def files_in(folder: Path) -> dict[str, Path]:
     return found
 
 
+def file_of(files: dict[str, Path], image: str) -> Path:
+    """The file of an image that a table names, among those of `files_in`."""
+    if image not in files:
+        folder = next(iter(files.values())).parent
+        raise DataError(
+            f"{folder}: expected an image {image}, which a table names, but there is no such file: copy it there or drop the row"
+        )
+    return files[image]
+
+
 def _open(path: Path) -> Image.Image:
     """The decoded image in a mode that converts to grey or colour without loss of meaning."""
     try:

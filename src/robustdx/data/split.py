@@ -82,12 +82,15 @@ def subset(dataset: Dataset, images: int, seed: int = 0) -> Dataset:
     return replace(dataset, examples=[e for e in dataset.examples if _group(e) in taken])
 
 
-def split_by_table(dataset: Dataset, path: Path) -> Dataset:
+def split_by_table(dataset: Dataset, name: str, root: Path) -> Dataset:
     """The set with the splits of a CSV file with the columns image and split, images named by their id.
+
+    The file is looked for as named, then in the folder `root` of the set.
 
     Raises:
         DataError: the file does not say where an image belongs, or says it twice.
     """
+    path = Path(name) if Path(name).exists() else root / name
     rows = by_image(path, "image", needs=("split",))
     missing = [e.id for e in dataset.examples if not rows.get(e.id, {}).get("split")]
     if missing:
