@@ -23,7 +23,9 @@ class Defended(DiagnosticModel):
 
     def __init__(self, model: DiagnosticModel, purifier: Purifier) -> None:
         mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
-        super().__init__(model.network, model.task, size=model.size, mean=mean, std=std, outputs=model.outputs, resize=model.resize)
+        super().__init__(
+            model.network, model.task, size=model.size, mean=mean, std=std, outputs=model.outputs, resize=model.resize, order=model.order
+        )
         self.model, self.purifier = model, purifier
 
     def forward(self, x: Images, draws: Draws | None = None) -> Outputs:

@@ -25,7 +25,8 @@ class DiagnosticModel(nn.Module):
 
     `size` is the (height, width) that the network expects. A data set is read at that size, and that image is attacked;
     with `resize=True` the model scales images of any size itself, differentiably (bilinear, antialiased), so that the
-    attack moves to the image at its original size.
+    attack moves to the image at its original size. `order` says which output of the network belongs to each class, where
+    the network has them in another order than the task.
     """
 
     mean: Tensor
@@ -41,6 +42,7 @@ class DiagnosticModel(nn.Module):
         std: Sequence[float] = (1.0, 1.0, 1.0),
         outputs: Meaning = "logits",
         resize: bool = False,
+        order: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if len(mean) != len(std) or not all(s > 0 for s in std):
@@ -49,6 +51,7 @@ class DiagnosticModel(nn.Module):
             raise ModelError("resize=True needs the size to scale to: give size=(height, width)")
         self.network, self.task = network, task
         self.size, self.outputs, self.resize = size, outputs, resize
+        self.order = tuple(order) if order is not None else None
         self.dtype = torch.float32
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1), persistent=False)
@@ -72,7 +75,8 @@ class DiagnosticModel(nn.Module):
             outputs = _tensor(self.network(x))
         outputs = outputs if outputs.dim() > 1 else outputs[:, None]
         require_outputs(outputs, self.task)
-        return (logits_of(outputs, seen, self.task.activation) if self.outputs == "probabilities" else outputs).float()
+        logits = (logits_of(outputs, seen, self.task.activation) if self.outputs == "probabilities" else outputs).float()
+        return logits if self.order is None else _reordered(logits, self.order)
 
     def exact(self, x: Images, draws: Draws | None = None) -> Outputs:
         """The outputs in float32, whatever precision a search runs in: here the same as a call."""
@@ -91,16 +95,25 @@ class DiagnosticModel(nn.Module):
 
     def _like(self, network: nn.Module, task: Task) -> DiagnosticModel:
         mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
-        other = DiagnosticModel(network, task, size=self.size, mean=mean, std=std, outputs=self.outputs, resize=self.resize)
+        other = DiagnosticModel(
+            network, task, size=self.size, mean=mean, std=std, outputs=self.outputs, resize=self.resize, order=self.order
+        )
         other.dtype = self.dtype
         return other.to(self.mean.device)
 
     def _prepare(self, x: Images) -> Tensor:
         if x.shape[1] != self.channels:
-            raise ModelError(f"the network takes {self.channels} channels (from its mean and std), the images have {x.shape[1]}: convert the images or give one mean per channel")
+            raise ModelError(
+                f"the network takes {self.channels} channels (from its mean and std), the images have {x.shape[1]}: convert the images or give one mean per channel"
+            )
         if self.resize and self.size is not None and tuple(x.shape[2:]) != tuple(self.size):
             x = F.interpolate(x, self.size, mode="bilinear", antialias=True, align_corners=False)
         return (x - self.mean) / self.std
+
+
+def _reordered(logits: Outputs, order: tuple[int, ...]) -> Outputs:
+    """Logits in the order of the task's classes; a single logit of the other class of two changes its sign."""
+    return -logits if logits.shape[1] == 1 else logits[:, list(order)]
 
 
 def _tensor(outputs: Any) -> Tensor:
@@ -109,5 +122,7 @@ def _tensor(outputs: Any) -> Tensor:
         return _tensor(outputs[0])
     found = getattr(outputs, "logits", outputs)
     if not isinstance(found, Tensor):
-        raise ModelError(f"expected the network to return a tensor, got {type(outputs).__name__}: wrap it in a module that returns the logits")
+        raise ModelError(
+            f"expected the network to return a tensor, got {type(outputs).__name__}: wrap it in a module that returns the logits"
+        )
     return found

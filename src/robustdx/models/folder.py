@@ -1,0 +1,92 @@
+"""A robustdx model on disk: `model.safetensors` and, beside it, `model.json`, which says what the weights belong to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from robustdx.errors import ModelError
+from robustdx.models.diagnostic import DiagnosticModel
+from robustdx.models.spec import Config, ModelSpec
+from robustdx.store import refusing_disk_errors, replace_with
+
+FACTS = "model.json"
+WEIGHTS = "model.safetensors"
+
+
+def save(model: DiagnosticModel, spec: ModelSpec, folder: str | Path) -> None:
+    """Write a model so that `ModelSpec(source=FOLDER)` loads it again; `spec` says which network it is.
+
+    Each file is written whole or not at all, `model.json` last.
+
+    Raises:
+        ModelError: the network came as code or as a program, and cannot be named again.
+    """
+    folder = Path(folder)
+    facts = {
+        "source": _origin(spec.source),
+        "kind": type(model.task).__name__.lower(),
+        "classes": _own_order(model),
+        "size": model.size,
+        "mean": model.mean.flatten().tolist(),
+        "std": model.std.flatten().tolist(),
+        "outputs": model.outputs,
+        "resize": model.resize,
+    }
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in model.network.state_dict().items()}
+    with refusing_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_with(folder / WEIGHTS, lambda path: save_file(state, path))
+        replace_with(folder / FACTS, lambda path: path.write_text(json.dumps(facts, indent=1)))
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What `model.json` says.
+
+    Raises:
+        ModelError: it cannot be read, or a key is missing.
+    """
+    try:
+        facts = json.loads((folder / FACTS).read_text())
+        missing = [key for key in ("source", "classes", "size", "mean", "std") if key not in facts]
+    except (ValueError, TypeError):
+        raise ModelError(f"{folder / FACTS} is not the model.json of a robustdx run: copy the folder again") from None
+    if missing:
+        raise ModelError(f"{folder / FACTS}: expected the key {missing[0]}, which is missing: copy the folder again")
+    return facts
+
+
+def config_of(facts: Mapping[str, Any]) -> Config:
+    """The model's own configuration, out of `model.json`."""
+    return Config(
+        size=tuple(facts["size"]) if facts["size"] else None,
+        mean=tuple(facts["mean"]),
+        std=tuple(facts["std"]),
+        classes=tuple(facts["classes"]),
+        outputs=facts.get("outputs", "logits"),
+        resize=bool(facts.get("resize", False)),
+    )
+
+
+def _origin(source: str) -> str:
+    """The name of the network: for a model that was itself loaded from a run folder, the name that stands there."""
+    folder = Path(source)
+    if (folder / FACTS).is_file():
+        return str(facts_of(folder)["source"])
+    if source.startswith(("timm:", "torchvision:")) or source in ("cnn", "attnmel"):
+        return source
+    raise ModelError(
+        f"only a network that has a name can be saved (timm:, torchvision:, cnn, attnmel), got {source}: save its own file instead"
+    )
+
+
+def _own_order(model: DiagnosticModel) -> list[str]:
+    """The class names in the order of the network's outputs."""
+    names = list(model.task.classes)
+    for name, place in zip(model.task.classes, model.order or range(len(names)), strict=True):
+        names[place] = name
+    return names
