@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ from robustdx.models.logits import Activations, logits_of
 from robustdx.tasks import Task
 from robustdx.tasks.protocol import require_outputs
 from robustdx.tensors import Images, Outputs, require_pixels
+
+log = logging.getLogger(__name__)
 
 Meaning = Literal["logits", "probabilities"]
 
@@ -31,6 +34,8 @@ class DiagnosticModel(nn.Module):
 
     mean: Tensor
     std: Tensor
+    _scale: Tensor
+    _shift: Tensor
 
     def __init__(
         self,
@@ -55,6 +60,9 @@ class DiagnosticModel(nn.Module):
         self.dtype = torch.float32
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("_scale", 1 / self.std, persistent=False)
+        self.register_buffer("_shift", -self.mean / self.std, persistent=False)
+        self._as_is = not any(mean) and set(std) == {1.0}
 
     @property
     def channels(self) -> int:
@@ -70,28 +78,45 @@ class DiagnosticModel(nn.Module):
         """
         if not torch.compiler.is_compiling():
             require_pixels(x)
-        x = self._prepare(x).to(self.dtype)
-        with Activations(self.outputs == "probabilities") as seen:
-            outputs = _tensor(self.network(x))
-        outputs = outputs if outputs.dim() > 1 else outputs[:, None]
-        require_outputs(outputs, self.task)
-        logits = (logits_of(outputs, seen, self.task.activation) if self.outputs == "probabilities" else outputs).float()
+        x = self._prepare(x)
+        if self.outputs == "logits":
+            logits = self._checked(self.network(x)).float()
+        else:
+            with Activations() as seen:
+                outputs = self.network(x)
+            logits = logits_of(self._checked(outputs), seen, self.task.activation).float()
         return logits if self.order is None else _reordered(logits, self.order)
 
     def exact(self, x: Images, draws: Draws | None = None) -> Outputs:
         """The outputs in float32, whatever precision a search runs in: here the same as a call."""
         return self(x, draws)
 
+    def train(self, mode: bool = True) -> Self:
+        """Set training or eval mode; an exported program, which refuses to be set, keeps the mode it was exported in."""
+        try:
+            return super().train(mode)
+        except NotImplementedError:
+            return self
+
     def with_task(self, task: Task) -> DiagnosticModel:
         """The same network seen under another task; weights are shared."""
         return self._like(self.network, task)
 
     def in_precision(self, dtype: torch.dtype) -> DiagnosticModel:
-        """A copy whose network computes in `dtype` (channels last); pixels, losses and outputs stay float32."""
-        network = copy.deepcopy(self.network).to(dtype=dtype, memory_format=torch.channels_last)
-        other = self._like(network, self.task)
-        other.dtype = dtype
-        return other.train(self.training)
+        """A copy whose network computes in `dtype` (channels last); pixels, losses and outputs stay float32.
+
+        A network that cannot (a program with its types written into it, one that calls `.float()` on the way) is given back
+        in float32, sharing its weights: the `dtype` of what comes back says which.
+        """
+        try:
+            network: Any = copy.deepcopy(self.network)
+            other = self._like(network.to(dtype=dtype, memory_format=torch.channels_last), self.task).train(self.training)
+            other.dtype = dtype
+            if other._runs():
+                return other
+        except (RuntimeError, TypeError, ValueError, NotImplementedError, copy.Error) as reason:
+            log.info("the network stays in float32: %s", reason)
+        return self._like(self.network, self.task).train(self.training)
 
     def _like(self, network: nn.Module, task: Task) -> DiagnosticModel:
         mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
@@ -101,14 +126,36 @@ class DiagnosticModel(nn.Module):
         other.dtype = self.dtype
         return other.to(self.mean.device)
 
+    def _runs(self) -> bool:
+        """Whether a forward and a backward pass on one grey image give finite numbers; unknown sizes are taken on trust."""
+        if self.size is None:
+            return not isinstance(self.network, torch.jit.ScriptModule | torch.fx.GraphModule)
+        x = torch.full((1, self.channels, *self.size), 0.5, device=self.mean.device, requires_grad=True)
+        modes = {module: module.training for module in self.modules()}
+        try:
+            outputs = self.eval()(x)
+            (grad,) = torch.autograd.grad(outputs.sum(), x)
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+        return bool(outputs.isfinite().all()) and bool(grad.isfinite().all())
+
     def _prepare(self, x: Images) -> Tensor:
         if x.shape[1] != self.channels:
             raise ModelError(
-                f"the network takes {self.channels} channels (from its mean and std), the images have {x.shape[1]}: convert the images or give one mean per channel"
+                f"the network takes {self.channels} channels (from its mean and std), the images have {x.shape[1]}: "
+                "convert the images or give one mean per channel"
             )
-        if self.resize and self.size is not None and tuple(x.shape[2:]) != tuple(self.size):
+        if self.resize and self.size is not None and tuple(x.shape[2:]) != self.size:
             x = F.interpolate(x, self.size, mode="bilinear", antialias=True, align_corners=False)
-        return (x - self.mean) / self.std
+        x = x if self._as_is else torch.addcmul(self._shift, x, self._scale)
+        return x if self.dtype == torch.float32 else x.to(self.dtype).contiguous(memory_format=torch.channels_last)
+
+    def _checked(self, outputs: Any) -> Outputs:
+        outputs = _tensor(outputs)
+        outputs = outputs if outputs.dim() > 1 else outputs[:, None]
+        require_outputs(outputs, self.task)
+        return outputs
 
 
 def _reordered(logits: Outputs, order: tuple[int, ...]) -> Outputs:
