@@ -59,6 +59,11 @@ class Store:
     def plan_file(self) -> Path:
         return self.path / "plan.json"
 
+    def belongs_to(self, plan: Mapping[str, Any]) -> bool:
+        """Whether this is a run of these words (it may know more: the weights and images that they named)."""
+        stored = json.loads(self.plan_file.read_text()) if self.plan_file.exists() else {}
+        return all(stored.get(k) == v for k, v in json.loads(json.dumps(plan)).items()) and bool(stored)
+
     @property
     def whole(self) -> bool:
         """Whether the run was finished."""
@@ -72,19 +77,27 @@ class Store:
         """How many batches of an unfinished cell are kept."""
         return next(n for n in range(10**9) if not self._part(cell, n).exists())
 
-    def add_part(self, cell: Cell, records: pa.Table) -> None:
-        """Keep one more batch of a cell."""
-        self.write(self._part(cell, self.parts(cell)), lambda p: write_table(records, p))
+    def add_part(self, cell: Cell, n: int, records: pa.Table, seconds: float) -> None:
+        """Keep batch n of a cell, and add its seconds to those of the cell."""
+        before = self.seconds(cell) if n > 0 else 0.0
+        self.write_text(self._folder(cell) / "times.json", json.dumps({"seconds": round(before + seconds, 3)}))
+        self.write(self._part(cell, n), lambda p: write_table(records, p))
 
-    def finish(self, cell: Cell, seconds: float) -> None:
+    def finish(self, cell: Cell, parts: int) -> None:
         """Make a cell whole out of its parts."""
-        folder, n = self._folder(cell), self.parts(cell)
-        records = pa.concat_tables([read_table(self._part(cell, i)) for i in range(n)])
+        folder = self._folder(cell)
+        records = pa.concat_tables([read_table(self._part(cell, i)) for i in range(parts)])
         self.write_text(folder / "cell.json", dump_cell(cell))
-        self.write_text(folder / "times.json", json.dumps({"seconds": round(seconds, 3)}))
         self.write(folder / "records.parquet", lambda p: write_table(records, p))
-        for i in range(n):
-            self._part(cell, i).unlink()
+        for i in range(parts):
+            self._part(cell, i).unlink(missing_ok=True)
+
+    def finish_run(self) -> None:
+        """Say that the run is whole."""
+        names = sorted(cell.key for cell, _ in self.cells())
+        for leftover in [*self.path.rglob("*.part"), *self.path.glob("cells/*/part-*.parquet")]:
+            leftover.unlink()  # of a process that died between two steps
+        self.write_text("manifest.json", json.dumps({"schema": 1, "cells": names}, indent=1))
 
     def cells(self) -> Iterator[tuple[Cell, pa.Table]]:
         """The whole cells, by name, with their records."""
@@ -98,11 +111,24 @@ class Store:
 
     def seconds(self, cell: Cell) -> float:
         """How long a whole cell took."""
-        return float(json.loads((self._folder(cell) / "times.json").read_text())["seconds"])
+        path = self._folder(cell) / "times.json"
+        return float(json.loads(path.read_text())["seconds"]) if path.exists() else 0.0
 
     def write_text(self, where: str | Path, text: str) -> None:
         """Write a text file whole or not at all; `where` is relative to the run."""
         self.write(where, lambda p: p.write_text(text))
+
+    def write_json(self, where: str | Path, content: Any) -> None:
+        """Write JSON whole or not at all. What JSON cannot say (NaN) is refused."""
+        self.write_text(where, json.dumps(content, indent=1, allow_nan=False))
+
+    def read_json(self, where: str | Path) -> Any:
+        """Read JSON; `where` is relative to the run."""
+        return json.loads((self.path / where).read_text())
+
+    def write_bytes(self, where: str | Path, content: bytes) -> None:
+        """Write a binary file whole or not at all."""
+        self.write(where, lambda p: p.write_bytes(content))
 
     def write(self, where: str | Path, fill: Callable[[Path], object]) -> None:
         """Write a file whole or not at all: `fill` writes it beside its place, then it is moved there."""

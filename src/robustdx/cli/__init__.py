@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import typer
 from rich.console import Console
@@ -18,8 +19,14 @@ app = typer.Typer(
 )
 
 
+COMMANDS = ("demo", "audit", "harden", "inspect", "report", "catalogue")
+"""The files of this room that hold commands, in the order of --help."""
+
+
 def main() -> None:
     """Run the command line; what robustdx refuses is one sentence on stderr and status 2."""
+    for name in COMMANDS:
+        import_module(f"robustdx.cli.{name}")
     try:
         app()
     except RobustdxError as refusal:

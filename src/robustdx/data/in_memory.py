@@ -50,6 +50,12 @@ def from_torch(
     return Dataset(name, names, kind, examples, Kept(pixels))
 
 
+def channels_of(dataset: Dataset) -> int:
+    """1 where every image kept in memory is grey, otherwise 3."""
+    kept = dataset.read.pixels.values() if isinstance(dataset.read, Kept) else ()
+    return 1 if kept and all(p.ndim == 2 or p.shape[2] == 1 for p in kept) else 3
+
+
 class Kept:
     """`Dataset.read` of a set whose images are in memory, each at its own size."""
 

@@ -1,0 +1,133 @@
+"""What an audit runs: one dataclass, read from TOML, every key documented under the field."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from robustdx.attacks import ATTACKS, Attack
+from robustdx.errors import PlanError
+from robustdx.models import ModelSpec
+from robustdx.records import Cell
+from robustdx.threats import THREATS, Threat
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+DEFAULT_EPS = (0.5 / 255, 1 / 255, 2 / 255, 4 / 255, 8 / 255)
+DEFAULT_EPS_L2 = (0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditPlan:
+    """An audit in words. What to run lives here; where to run it (device, output folder) in flags."""
+
+    model: ModelSpec
+    """The network: a table with `source`, `weights`, `size`, `mean`, `std`, `outputs`, ..."""
+    data: str
+    """The images: "synthetic", "folder:PATH", "csv:PATH", "ham10000:PATH", ...; options follow after commas."""
+    task: Literal["auto", "binary", "multiclass", "multilabel"] = "auto"
+    """What a label means; "auto" takes what the data say (two classes: binary)."""
+    split: str = "test"
+    """The images to audit; "all" takes every image. Where the data have no splits, all are taken."""
+    attacks: tuple[Mapping[str, Any], ...] = ({"name": "fgsm"}, {"name": "pgd", "steps": 40})
+    """One table per attack: `name` and its settings; `label` tells two settings of one attack apart."""
+    threat: Literal["linf", "l2"] = "linf"
+    """How a change is measured: its largest pixel, or its Euclidean length."""
+    eps: tuple[float, ...] = ()
+    """Budgets in pixel units, as fractions: ["1/255", "2/255"]. Left out: 0.5 to 8 /255, or 0.1 to 2 under L2."""
+    images: int | None = None
+    """At most about this many images, drawn by patient: for a quick look."""
+    seed: int = 0
+    """Seed of everything that is drawn."""
+    batch_size: int = 32
+    """Images at a time. The same batch size gives the same records, byte for byte."""
+    precision: Precision = "auto"
+    """Precision of the search; "auto" takes bfloat16 where the processor computes in it. Verdicts are always float32."""
+    bootstrap: int = 1000
+    """Resamples of the patients behind each 95 % interval."""
+    pictures: int = 4
+    """Broken images of each cell kept as pictures for the report."""
+
+    def __post_init__(self) -> None:
+        if self.images is not None and self.images < 1:
+            raise PlanError(f"images must be at least 1, got {self.images}")
+        if self.batch_size < 1 or self.bootstrap < 100:
+            raise PlanError(f"batch_size must be at least 1 and bootstrap at least 100, got {self.batch_size} and {self.bootstrap}")
+        labels = [label for label, _ in self.methods()]
+        twice = {label for label in labels if labels.count(label) > 1}
+        if twice:
+            raise PlanError(f"two attacks are called {min(twice)}: give one of them another label, label = \"...\"")
+        if {"clean", "worst"} & set(labels):
+            raise PlanError("clean and worst are names of the report: give the attack another label")
+        self.threats()
+
+    def methods(self) -> list[tuple[str, Attack]]:
+        """The attacks by their label."""
+        found = []
+        for spec in self.attacks:
+            words = dict(spec)
+            label = str(words.pop("label", words.get("name")))
+            found.append((label, ATTACKS.parse(words)))
+        return found
+
+    def threats(self) -> list[Threat]:
+        """The threats, by growing eps."""
+        eps = self.eps or (DEFAULT_EPS if self.threat == "linf" else DEFAULT_EPS_L2)
+        return [THREATS.parse({"name": self.threat, "eps": e}) for e in sorted(set(eps))]
+
+    def cells(self, split: str) -> Iterator[tuple[Cell, Attack, Threat]]:
+        """The cells of this plan, cheapest eps first."""
+        for threat in self.threats():
+            for label, attack in self.methods():
+                yield self._cell(label, attack, threat, split), attack, threat
+
+    def driven(self) -> AuditPlan:
+        """The same plan with every attack driven to its end, so that scores can be ranked (AUROC)."""
+        full = tuple({**spec, "early_stop": False} if hasattr(a, "early_stop") else spec for spec, (_, a) in zip(self.attacks, self.methods(), strict=True))
+        return replace(self, attacks=full)
+
+    def _cell(self, label: str, attack: Attack, threat: Threat, split: str) -> Cell:
+        return Cell(
+            attack=label,
+            threat=self.threat,
+            eps=threat.eps,
+            split=split,
+            settings=ATTACKS.dump(attack),
+            early_stop=bool(getattr(attack, "early_stop", False)),
+            verdict="saved" if threat.savable or threat.eps == 0 else "searched",
+        )
+
+
+def clean_cell(split: str) -> Cell:
+    """The images as they came."""
+    return Cell(attack="clean", threat="", eps=0.0, split=split, settings={}, early_stop=False, verdict="saved")
+
+
+def read_words(path: Path) -> dict[str, Any]:
+    """The words of a plan file.
+
+    Raises:
+        PlanError: no such file, or not TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise PlanError(f"cannot read the plan {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path} is not a TOML file: {error}") from error
+
+
+def resolve(precision: Precision, device: torch.device) -> str:
+    """The precision of the search on this machine, by what the processor computes in (not by a measurement: that could
+    choose differently from run to run)."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bfloat16"
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return "bfloat16" if any(getattr(torch.cpu, p, bool)() for p in probes) else "float32"

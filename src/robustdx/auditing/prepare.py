@@ -1,0 +1,137 @@
+"""From words to things: load the data and the network, check that they fit, and say what a run belongs to."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import replace
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from robustdx.auditing.plan import AuditPlan, resolve
+from robustdx.auditing.run import Audit
+from robustdx.catalogue import dump, key
+from robustdx.data import Dataset, load_dataset
+from robustdx.data.split import cut_groups, subset, with_splits
+from robustdx.errors import DataError, PlanError
+from robustdx.models import DiagnosticModel, load
+
+
+def prepare(plan: AuditPlan, *, trust_code: bool = False, device: str = "cpu") -> Audit:
+    """Load what a plan names.
+
+    Raises:
+        PlanError, DataError, ModelError: what does not exist or does not fit.
+    """
+    whole = as_task(load_dataset(plan.data), plan.task)
+    model = load(plan.model, whole.kind, whole.classes, trust_code=trust_code)
+    return assemble(plan, model, whole, device)
+
+
+def assemble(plan: AuditPlan, model: DiagnosticModel, whole: Dataset, device: str = "cpu") -> Audit:
+    """An audit of a model and data that are loaded already."""
+    if not len(whole):
+        raise DataError(f"{whole.name}: expected images, found none: check the path")
+    if not model.resize and model.size is None:
+        raise PlanError("the size of the network's images is not known: give size = [height, width]")
+    where = torch.device(device)
+    split, data = choose(plan, whole)
+    return Audit(plan, model, data, split, resolve(plan.precision, where), where, whole.name, len(cut_groups(whole)))
+
+
+def as_task(dataset: Dataset, task: str) -> Dataset:
+    """The data under the task that was asked for.
+
+    Raises:
+        PlanError: the labels cannot be read that way.
+    """
+    if task in ("auto", dataset.kind):
+        return dataset
+    if dataset.kind == "binary" and task == "multiclass":
+        return replace(dataset, kind="multiclass")
+    if dataset.kind == "multiclass" and task == "binary" and len(dataset.classes) == 2:
+        return replace(dataset, kind="binary")
+    raise PlanError(
+        f"task {task} does not fit the data: {dataset.name} has {len(dataset.classes)} classes and {dataset.kind} labels; leave task out or say {dataset.kind}"
+    )
+
+
+def choose(plan: AuditPlan, whole: Dataset) -> tuple[str, dict[str, Dataset]]:
+    """The images to audit, and the validation images that fix the operating point, where there are any."""
+    if plan.split == "all" or not (whole.splits or _trained_on(plan)):
+        split, data = "all", {"all": whole}
+    else:
+        parts = with_splits(whole)
+        split = plan.split
+        if split not in parts.splits:
+            raise PlanError(f"{whole.name} has no split named {split!r}: take one of {', '.join(parts.splits)}, or all")
+        data = {split: parts.only(split)}
+        if split != "val" and "val" in parts.splits:
+            data["val"] = parts.only("val")
+    if plan.images is not None:
+        data = {name: subset(d, plan.images, plan.seed) for name, d in data.items()}
+    return split, data
+
+
+def _trained_on(plan: AuditPlan) -> bool:
+    """Whether the network was hardened on these data: then only the images that it never saw may be audited."""
+    made = Path(plan.model.source) / "plan.json"
+    return made.is_file() and plan.data in json.dumps(json.loads(made.read_text()))
+
+
+def words(audit: Audit) -> dict[str, Any]:
+    """What a run folder belongs to: the plan, and the weights and images that it named when it began."""
+    images = {split: [(e.id, str(e.label)) for e in d.examples] for split, d in audit.data.items()}
+    return {**dump(audit.plan), "precision": audit.precision, "weights_sha256": fingerprint(audit.model), "images_key": key(images)}
+
+
+def facts(audit: Audit, command: str) -> dict[str, Any]:
+    """What the report says about a run (run.json)."""
+    data = audit.data[audit.split]
+    patients = {e.patient for e in data.examples}
+    network = audit.model.network
+    return {
+        "robustdx": version("robustdx"),
+        "command": command,
+        "model": {
+            "name": type(network).__name__,
+            "source": audit.plan.model.source,
+            "weights": audit.plan.model.weights,
+            "sha256": fingerprint(audit.model),
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "size": list(audit.model.size or ()),
+            "classes": list(audit.model.task.classes),
+        },
+        "data": {
+            "source": audit.plan.data,
+            "name": audit.data_name,
+            "kind": data.kind,
+            "classes": list(data.classes),
+            "split": audit.split,
+            "images": len(data),
+            "patients": len(patients) if data.grouped else None,
+            "grouped": data.grouped,
+            "cut_groups": audit.cut_groups,
+        },
+        "plan": dump(audit.plan),
+        "precision": audit.precision,
+        "device": str(audit.device),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": version("timm")},
+        "seed": audit.plan.seed,
+        "bootstrap": audit.plan.bootstrap,
+    }
+
+
+def fingerprint(model: DiagnosticModel) -> str:
+    """SHA-256 of a network's weights, by name."""
+    digest = sha256()
+    for name, value in sorted(model.network.state_dict().items()):
+        if isinstance(value, torch.Tensor):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b"")
+    return digest.hexdigest()
+

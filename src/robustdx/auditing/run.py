@@ -1,0 +1,140 @@
+"""The audit itself: plan -> cells -> records, resumable at any moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from robustdx.attacks import Attack
+from robustdx.auditing.cell import Batch, Row, attacked_rows, clean_rows
+from robustdx.auditing.pictures import Pictures
+from robustdx.auditing.plan import AuditPlan, clean_cell
+from robustdx.auditing.summary import write_results
+from robustdx.data import Dataset
+from robustdx.data.batches import batch, decoded
+from robustdx.models import DiagnosticModel
+from robustdx.models.crafting import Subject, still
+from robustdx.records import Cell, table
+from robustdx.store import Store
+from robustdx.threats import Threat
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, and how many of how many images of the whole run are done."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Everything an audit needs, loaded and checked; nothing has run yet."""
+
+    plan: AuditPlan
+    model: DiagnosticModel
+    data: Mapping[str, Dataset]
+    """The split to audit, and "val" where the operating point can be fixed on clean validation images."""
+    split: str
+    precision: str
+    device: torch.device
+    data_name: str
+    cut_groups: int
+    """How many patients or lesions lie in more than one split of the data: each makes a test result too good."""
+
+    @property
+    def cells(self) -> list[tuple[Cell, Attack | None, Threat | None]]:
+        """Clean images first: what comes later is compared with them."""
+        clean: list[tuple[Cell, Attack | None, Threat | None]] = [(clean_cell(s), None, None) for s in self.data]
+        return clean + list(self.plan.cells(self.split))
+
+    @property
+    def images(self) -> int:
+        """How many images all cells have together: the length of the run."""
+        return sum(len(self.data[cell.split]) for cell, _, _ in self.cells)
+
+    def run(self, store: Store, progress: Progress) -> None:
+        """Make every cell that is not whole yet, then the numbers."""
+        exact, fast = self.networks()
+        clean: dict[str, Row] = {}
+        done = 0
+        with still(exact), still(fast):
+            data = {split: self._in_memory(dataset, progress) for split, dataset in self.data.items()}
+            for cell, attack, threat in self.cells:
+                if not store.has(cell):
+                    craft = Craft(exact, fast, attack, threat, cell, self.plan.seed, clean, Pictures(store, cell, self.plan.pictures))
+                    self._make(store, craft, data[cell.split], lambda n, at=done, c=cell: progress(_say(c), at + n, self.images))
+                if attack is None:
+                    clean |= {row["id"]: row for row in store.records(cell).to_pylist()}
+                done += len(self.data[cell.split])
+                progress(_say(cell), done, self.images)
+        write_results(store)
+
+    def networks(self) -> tuple[DiagnosticModel, DiagnosticModel]:
+        """The model that judges, in float32, and the one that searches; both copies, channels last."""
+        exact = self.model.in_precision(torch.float32).to(self.device)
+        return exact, exact if self.precision == "float32" else exact.in_precision(getattr(torch, self.precision))
+
+    @property
+    def step(self) -> int:
+        """Images at a time: one by one where each keeps its own size."""
+        return 1 if self.model.resize else self.plan.batch_size
+
+    def _in_memory(self, dataset: Dataset, progress: Progress) -> Dataset:
+        """The images decoded once; at their original sizes they are read one by one instead."""
+        if self.model.resize:
+            return dataset
+        size = self.model.size
+        assert size is not None
+        return decoded(dataset, size, self.model.channels, on_read=lambda n: progress("reading images", 0, self.images))
+
+    def _make(self, store: Store, craft: Craft, dataset: Dataset, progress: Callable[[int], None]) -> None:
+        """One cell, batch by batch, from the first batch that is not kept yet."""
+        starts = range(0, len(dataset), self.step)
+        kept = store.parts(craft.cell)
+        for n, start in list(enumerate(starts))[kept:]:
+            began = time.monotonic()
+            indices = range(start, min(start + self.step, len(dataset)))
+            rows = craft(self.batch(dataset, indices), n)
+            store.add_part(craft.cell, n, table(rows), time.monotonic() - began)
+            progress(start + len(rows))
+        store.finish(craft.cell, len(starts))
+
+    def batch(self, dataset: Dataset, indices: Sequence[int]) -> Batch:
+        size = None if self.model.resize else self.model.size
+        pixels, y = batch(dataset, indices, size, self.model.channels)  # type: ignore[arg-type]
+        x = (pixels.to(self.device).float() / 255).contiguous(memory_format=torch.channels_last)
+        examples = [dataset.examples[i] for i in indices]
+        self.model.task.require_labels(y)
+        return Batch(x, y.to(self.device), tuple(e.id for e in examples), tuple(e.patient for e in examples))
+
+
+@dataclass(frozen=True)
+class Craft:
+    """How the batches of one cell are made."""
+
+    exact: DiagnosticModel
+    fast: DiagnosticModel
+    attack: Attack | None
+    threat: Threat | None
+    cell: Cell
+    seed: int
+    clean: Mapping[str, Row]
+    """Records of the images as they came, by id."""
+    pictures: Pictures | None
+
+    def __call__(self, batch: Batch, n: int) -> list[Row]:
+        if self.attack is None or self.threat is None:
+            return clean_rows(self.exact, batch, self.seed)
+        clean = [self.clean[i] for i in batch.ids]
+        subject = Subject(self.exact, self.fast)
+        rows, saved = attacked_rows(subject, batch, clean, self.attack, self.threat, self.cell.attack, self.seed)
+        if self.pictures is not None:
+            self.pictures.keep(n, rows, batch.x, saved)
+        return rows
+
+
+def _say(cell: Cell) -> str:
+    if cell.attack == "clean":
+        return f"clean {cell.split}"
+    return f"{cell.attack} at {f'{cell.eps * 255:.4g}/255' if cell.threat == 'linf' else f'{cell.eps:g}'}"
+

@@ -1,0 +1,99 @@
+"""robustdx audit: how far can this model be fooled?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from robustdx.cli import app
+from robustdx.cli.screen import Screen
+from robustdx.errors import PlanError
+
+ModelText = "timm:NAME, torchvision:NAME, cnn, attnmel, a run folder, a Hugging Face folder, a .pt2 or TorchScript file, module:callable"
+
+
+@app.command()
+def audit(
+    plan: Annotated[Path | None, typer.Argument(help="Plan in TOML; flags change single keys of it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run. The same command goes on where it stopped.")] = None,
+    model: Annotated[str | None, typer.Option(help=ModelText)] = None,
+    weights: Annotated[str | None, typer.Option(help="File with weights: safetensors, or a state dict.")] = None,
+    data: Annotated[str | None, typer.Option(help="synthetic, folder:PATH, csv:PATH, medmnist:PATH, ham10000:PATH, ...")] = None,
+    task: Annotated[str | None, typer.Option(help="binary, multiclass or multilabel; left out, what the data say.")] = None,
+    split: Annotated[str | None, typer.Option(help="Images to audit: test (default), another split, or all.")] = None,
+    attack: Annotated[list[str] | None, typer.Option(help="fgsm, pgd, or with settings: pgd,steps=20,restarts=5. Repeat for more.")] = None,
+    threat: Annotated[str | None, typer.Option(help="linf or l2.")] = None,
+    eps: Annotated[str | None, typer.Option(help="Budgets in pixel units, with commas: 1/255,2/255,4/255.")] = None,
+    images: Annotated[int | None, typer.Option(help="At most about this many images, drawn by patient: a quick look.")] = None,
+    size: Annotated[str | None, typer.Option(help="Height and width that the network takes: 224 or 150x200.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Mean per channel, with commas, for pixels in [0, 1].")] = None,
+    std: Annotated[str | None, typer.Option(help="Standard deviation per channel, with commas.")] = None,
+    outputs: Annotated[str | None, typer.Option(help="logits (default) or probabilities.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything that is drawn.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images at a time.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Precision of the search: auto, float32 or bfloat16.")] = None,
+    ranking: Annotated[bool, typer.Option("--ranking", help="Drive every attack to its end, so that AUROC can be reported.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow formats that run code when they are opened.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and about how long; write nothing.")] = False,
+) -> None:
+    """Attack a model on labelled images and write an honest report.
+
+    robustdx audit --model timm:resnet18 --weights model.safetensors --data folder:scans --out run
+    """
+    from robustdx import api
+    from robustdx.auditing import estimate, prepare
+    from robustdx.auditing.plan import AuditPlan, read_words
+    from robustdx.catalogue import build
+    from robustdx.cli import words
+
+    changes = {
+        "data": data,
+        "task": task,
+        "split": split,
+        "threat": threat,
+        "eps": words.several(eps),
+        "images": images,
+        "seed": seed,
+        "batch_size": batch_size,
+        "precision": precision,
+        "attacks": [words.method(a) for a in attack] if attack else None,
+        "model": {
+            "source": model,
+            "weights": weights,
+            "size": words.size(size),
+            "mean": words.several(mean),
+            "std": words.several(std),
+            "outputs": outputs,
+        },
+    }
+    made: AuditPlan = build(AuditPlan, words.merged(read_words(plan) if plan else {}, changes), where=str(plan or "audit"))
+    made = made.driven() if ranking else made
+    screen = Screen()
+    if dry_run:
+        ready = prepare.prepare(made, trust_code=trust_code, device=device)
+        screen.say(estimate.outlook(ready))
+        return
+    if out is None:
+        raise PlanError("expected the folder of the run, which is missing: give --out FOLDER")
+    carry_out(api, made, out, screen, trust_code=trust_code, device=device)
+
+
+def carry_out(api: Any, plan: Any, out: Path, screen: Screen, *, trust_code: bool = False, device: str = "cpu") -> None:
+    """Run a plan with progress on the screen, and say where the report is."""
+    from robustdx.auditing import prepare
+
+    if api.finished(plan, out):
+        screen.say(f"Nothing to do: {out} holds this audit, finished. The report is {out / 'report.html'}")
+        return
+    ready = prepare.prepare(plan, trust_code=trust_code, device=device)
+    if ready.cut_groups:
+        screen.warn(f"{ready.cut_groups} patients or lesions lie in more than one split: results on the test images will be too good")
+    with screen.progress() as progress:
+        results = api.run(ready, out, command=shlex.join(["robustdx", *sys.argv[1:]]), progress=progress)
+    screen.results(results)
+    screen.say(f"The report is {out / 'report.html'}")

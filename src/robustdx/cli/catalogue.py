@@ -1,0 +1,68 @@
+"""robustdx list and robustdx describe: what there is, in the words of the code itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Annotated, Any
+
+import typer
+
+from robustdx.catalogue import Catalogue, document, unknown
+from robustdx.cli import app
+from robustdx.errors import PlanError
+
+
+def rooms() -> dict[str, Catalogue]:
+    """Every catalogue by the word that `list` takes."""
+    from robustdx.attacks import ATTACKS
+    from robustdx.data import SOURCES
+    from robustdx.tasks import TASKS
+    from robustdx.threats import THREATS
+    from robustdx.training import OBJECTIVES
+
+    return {"attacks": ATTACKS, "threats": THREATS, "tasks": TASKS, "data": SOURCES, "objectives": OBJECTIVES}
+
+
+@app.command("list")
+def list_(kind: Annotated[str | None, typer.Argument(help="attacks, threats, tasks, data or objectives; left out, all.")] = None) -> None:
+    """List what can be named in a plan."""
+    found = rooms()
+    if kind is not None and kind not in found:
+        raise PlanError(unknown("list", kind, found))
+    for word, catalogue in found.items():
+        if kind in (None, word):
+            typer.echo(f"{word}:")
+            for name, cls in sorted(catalogue.methods.items()):
+                typer.echo(f"  {name:<12} {_first_line(cls)}")
+
+
+@app.command()
+def describe(name: Annotated[str, typer.Argument(help="A name that `robustdx list` shows, or plan, model.")]) -> None:
+    """Explain one method: what it does, its source, and every setting."""
+    cls = _everything().get(name)
+    if cls is None:
+        raise PlanError(unknown("method", name, _everything()))
+    typer.echo(f"{name}: {inspect.cleandoc(cls.__doc__ or '')}\n")
+    texts = document(cls)
+    for field in dataclasses.fields(cls):
+        if field.init:
+            typer.echo(f"  {field.name} = {_default(field)}\n      {texts[field.name]}")
+
+
+def _everything() -> dict[str, Any]:
+    from robustdx.auditing.plan import AuditPlan
+    from robustdx.models import ModelSpec
+
+    methods = {name: cls for catalogue in rooms().values() for name, cls in catalogue.methods.items()}
+    return {**methods, "plan": AuditPlan, "model": ModelSpec}
+
+
+def _first_line(cls: type) -> str:
+    return inspect.cleandoc(cls.__doc__ or "").splitlines()[0]
+
+
+def _default(field: dataclasses.Field) -> str:
+    if field.default is not dataclasses.MISSING:
+        return repr(field.default)
+    return "(must be given)" if field.default_factory is dataclasses.MISSING else repr(field.default_factory())

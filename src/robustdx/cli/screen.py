@@ -1,0 +1,52 @@
+"""What a person sees while a command works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+class Screen:
+    """The terminal: results on standard output, progress and warnings on standard error."""
+
+    def __init__(self) -> None:
+        self.out = Console(highlight=False, soft_wrap=True)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """One line of result."""
+        self.out.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """One line that a person should not miss."""
+        self.err.print(f"warning: {text}", style="yellow", markup=False)
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str, int, int], None]]:
+        """A bar with the time left; gives a function that is told what is done, how many images, of how many."""
+        columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        with Progress(*columns, console=self.err) as bar:
+            task = bar.add_task("loading", total=None)
+            yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+    def results(self, results: Mapping[str, Any]) -> None:
+        """The numbers that come first: accuracy of each cell with its interval."""
+        table = Table("attack", "eps", "accuracy", "95 % interval", "balanced accuracy", "95 % interval")
+        for cell in results["cells"]:
+            if cell["split"] != results["data"]["split"]:
+                continue
+            eps = "" if cell["attack"] == "clean" else f"{cell['eps'] * 255:.4g}/255" if cell["threat"] == "linf" else f"{cell['eps']:g}"
+            numbers = [_number(cell["metrics"].get(name)) for name in ("accuracy", "balanced_accuracy")]
+            table.add_row(cell["attack"], eps, *numbers[0], *numbers[1])
+        self.out.print(table)
+
+
+def _number(value: Mapping[str, float] | None) -> tuple[str, str]:
+    if value is None:
+        return "", ""
+    return f"{value['value']:.3f}", f"{value['low']:.3f} to {value['high']:.3f}"

@@ -1,0 +1,55 @@
+"""How flags are read: text on the command line as the words of a plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from robustdx.errors import PlanError
+
+
+def several(text: str | None) -> list[str] | None:
+    """`1/255,2/255` as a list."""
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def size(text: str | None) -> list[int] | None:
+    """`224` or `150x200` (height x width)."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d+([x,]\d+)?", text):
+        raise PlanError(f"expected a size such as 224 or 150x200 (height x width), got {text!r}")
+    sides = [int(n) for n in re.split("[x,]", text)]
+    return sides * 2 if len(sides) == 1 else sides
+
+
+def method(text: str) -> dict[str, Any]:
+    """`pgd,steps=20,early_stop=false` as a table of settings."""
+    name, *settings = text.split(",")
+    words: dict[str, Any] = {"name": name}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise PlanError(f"expected {name},setting=value, got {text!r}")
+        words[key.strip()] = _value(value.strip())
+    return words
+
+
+def merged(plan: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan with the keys that flags change; what is None is left as it is."""
+    out = dict(plan)
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            inner = merged(plan.get(key, {}), value)
+            if inner:
+                out[key] = inner
+        elif value is not None:
+            out[key] = value
+    return out
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    return int(text) if re.fullmatch(r"-?\d+", text) else text
