@@ -12,11 +12,13 @@ from robustdx.data.ham10000 import Ham10000
 from robustdx.data.isic import Isic2017, Isic2019
 from robustdx.data.medmnist import MedMNIST
 from robustdx.data.protocol import Dataset, Example, Kind, Pixels
+from robustdx.data.synthetic import Synthetic
 from robustdx.errors import PlanError
 
 SOURCES = Catalogue(
     "data source",
     {
+        "synthetic": Synthetic,
         "folder": Folder,
         "csv": CsvFile,
         "medmnist": MedMNIST,
