@@ -1,0 +1,17 @@
+"""Numbers out of records, with intervals over patients: plain numpy, no torch."""
+
+from robustdx.metrics.accuracy import accuracy_metrics as accuracy_metrics
+from robustdx.metrics.answers import Answers as Answers
+from robustdx.metrics.answers import answers as answers
+from robustdx.metrics.changes import change_metrics as change_metrics
+from robustdx.metrics.changes import worst_decisions as worst_decisions
+from robustdx.metrics.intervals import Resamples as Resamples
+from robustdx.metrics.intervals import Statistic as Statistic
+from robustdx.metrics.intervals import clopper_pearson as clopper_pearson
+from robustdx.metrics.measure import ORDER as ORDER
+from robustdx.metrics.measure import Measured as Measured
+from robustdx.metrics.measure import measure as measure
+from robustdx.metrics.operating_point import OperatingPoint as OperatingPoint
+from robustdx.metrics.operating_point import default_point as default_point
+from robustdx.metrics.operating_point import fix as fix
+from robustdx.metrics.ranking import ranking_metrics as ranking_metrics
