@@ -1,0 +1,25 @@
+"""robustdx report: the numbers and the page again, from the records alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustdx.cli import app
+from robustdx.cli.screen import Screen
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    bootstrap: Annotated[int | None, typer.Option(min=100, help="Redraws behind each interval; left out, those of the run.")] = None,
+) -> None:
+    """Rebuild report.html, results.json and tables/*.csv of a run from its records; needs no model and no images."""
+    from robustdx.auditing.summary import write_results
+    from robustdx.report.page import write_report
+    from robustdx.store import Store
+
+    write_results(Store(run), bootstrap)
+    Screen().say(f"The report is {write_report(run)}")
