@@ -44,9 +44,10 @@ class AttnMel(nn.Module):
     """VGG16-BN whose third and fourth stage are looked at through attention; the features of both and of the last decide.
 
     Built as papers.md 4.3 states it. Xu et al. use `normalize_attn=True` when attacking with GAP and False elsewhere; the
-    checkpoints differ, and only the user knows which one a file is. Names of the weights are those of the public release
-    (conv_block1 ... conv_block5, attn1, attn2, cls). Meant for 224 x 224; any multiple of 32 works. Weights start from
-    Kaiming's normal draw (the last layer from N(0, 0.01)), where the authors begin with ImageNet weights.
+    two kinds of checkpoint differ in nothing but their numbers, so the user says `attnmel` or `attnmel:sigmoid`. Names of
+    the weights are those of the public release (conv_block1 ... conv_block5, attn1, attn2, cls). Meant for 224 x 224; any
+    multiple of 32 works. Weights start from Kaiming's normal draw (the last layer from N(0, 0.01)), where the authors begin
+    with ImageNet weights.
     """
 
     def __init__(self, classes: int, normalize_attn: bool = True) -> None:

@@ -78,13 +78,13 @@ class DiagnosticModel(nn.Module):
         """
         if not torch.compiler.is_compiling():
             require_pixels(x)
-        x = self._prepare(x)
+        x = self.prepared(x)
         if self.outputs == "logits":
-            logits = self._checked(self.network(x)).float()
+            logits = self.checked(self.network(x)).float()
         else:
             with Activations() as seen:
                 outputs = self.network(x)
-            logits = logits_of(self._checked(outputs), seen, self.task.activation).float()
+            logits = logits_of(self.checked(outputs), seen, self.task.activation).float()
         return logits if self.order is None else _reordered(logits, self.order)
 
     def exact(self, x: Images, draws: Draws | None = None) -> Outputs:
@@ -140,7 +140,8 @@ class DiagnosticModel(nn.Module):
                 module.training = mode
         return bool(outputs.isfinite().all()) and bool(grad.isfinite().all())
 
-    def _prepare(self, x: Images) -> Tensor:
+    def prepared(self, x: Images) -> Tensor:
+        """What the network is shown: images at its size, normalised, in its precision."""
         if x.shape[1] != self.channels:
             raise ModelError(
                 f"the network takes {self.channels} channels (from its mean and std), the images have {x.shape[1]}: "
@@ -151,7 +152,8 @@ class DiagnosticModel(nn.Module):
         x = x if self._as_is else torch.addcmul(self._shift, x, self._scale)
         return x if self.dtype == torch.float32 else x.to(self.dtype).contiguous(memory_format=torch.channels_last)
 
-    def _checked(self, outputs: Any) -> Outputs:
+    def checked(self, outputs: Any) -> Outputs:
+        """What the network answers, as a (B, K) tensor that fits the task."""
         outputs = _tensor(outputs)
         outputs = outputs if outputs.dim() > 1 else outputs[:, None]
         require_outputs(outputs, self.task)

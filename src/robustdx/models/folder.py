@@ -16,6 +16,8 @@ from robustdx.store import refusing_disk_errors, replace_with
 
 FACTS = "model.json"
 WEIGHTS = "model.safetensors"
+HUGGINGFACE = "huggingface"
+"""Stands for a network whose configuration is kept in `model.json` itself."""
 
 
 def save(model: DiagnosticModel, spec: ModelSpec, folder: str | Path) -> None:
@@ -24,11 +26,11 @@ def save(model: DiagnosticModel, spec: ModelSpec, folder: str | Path) -> None:
     Each file is written whole or not at all, `model.json` last.
 
     Raises:
-        ModelError: the network came as code or as a program, and cannot be named again.
+        ModelError: the network is a program, which has no name to be made by.
     """
     folder = Path(folder)
     facts = {
-        "source": _origin(spec.source),
+        **_origin(spec.source),
         "kind": type(model.task).__name__.lower(),
         "classes": _own_order(model),
         "size": model.size,
@@ -72,16 +74,16 @@ def config_of(facts: Mapping[str, Any]) -> Config:
     )
 
 
-def _origin(source: str) -> str:
-    """The name of the network: for a model that was itself loaded from a run folder, the name that stands there."""
+def _origin(source: str) -> dict[str, Any]:
+    """What names the network again: its source, or for a network from a folder what that folder says."""
     folder = Path(source)
     if (folder / FACTS).is_file():
-        return str(facts_of(folder)["source"])
-    if source.startswith(("timm:", "torchvision:")) or source in ("cnn", "attnmel"):
-        return source
-    raise ModelError(
-        f"only a network that has a name can be saved (timm:, torchvision:, cnn, attnmel), got {source}: save its own file instead"
-    )
+        return {key: value for key, value in facts_of(folder).items() if key in ("source", "config")}
+    if (folder / "config.json").is_file():
+        return {"source": HUGGINGFACE, "config": json.loads((folder / "config.json").read_text())}
+    if folder.is_file():
+        raise ModelError(f"a program cannot be saved apart from its file, got {source}: give a network that can be made by name")
+    return {"source": source}
 
 
 def _own_order(model: DiagnosticModel) -> list[str]:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import nn
 
-from robustdx.errors import ModelError, RobustdxError, WeightsError
+from robustdx.errors import ModelError, WeightsError
 from robustdx.models import folder as run_folder
-from robustdx.models import weights
+from robustdx.models import huggingface, programs, weights
 from robustdx.models.diagnostic import DiagnosticModel
 from robustdx.models.formats import format_of
+from robustdx.models.programs import CALLABLE
 from robustdx.models.spec import Config, ModelSpec, Source
-from robustdx.models.zoo import OWN, named
+from robustdx.models.trial import require_sound, warn_of_probabilities
+from robustdx.models.zoo import LIBRARIES, named
 from robustdx.tasks import TASKS, Task
 
 Kind = Literal["binary", "multiclass", "multilabel"]
@@ -36,7 +38,9 @@ def load(spec: ModelSpec, kind: Kind, classes: Sequence[str], *, trust_code: boo
     task = TASKS.find(kind)(tuple(classes))
     source = find(spec, trust_code=trust_code)
     order_of(source.config.classes, task.classes, spec.source)
-    return _finished(_with_weights(spec, source, task), source.config, spec, task).eval()
+    model = _finished(_with_weights(spec, source, task), source.config, spec, task).eval()
+    warn_of_probabilities(model, spec.source)
+    return model
 
 
 def new(spec: ModelSpec, kind: Kind, classes: Sequence[str], *, trust_code: bool = False) -> DiagnosticModel:
@@ -56,44 +60,61 @@ def new(spec: ModelSpec, kind: Kind, classes: Sequence[str], *, trust_code: bool
 
 
 def find(spec: ModelSpec, *, trust_code: bool) -> Source:
-    """Where the network of a spec comes from."""
+    """Where the network of a spec comes from; files are told apart by their content."""
     source, path = spec.source, Path(spec.source)
-    if source in OWN or source.startswith(("timm:", "torchvision:")):
+    if source.partition(":")[0] in LIBRARIES:
         return named(source, spec.shape, spec.channels)
     if path.is_dir():
-        return _from_folder(path, spec)
-    if path.is_file() and format_of(path) in ("state", "safetensors"):
-        raise ModelError(
-            f"{source} holds weights only: give it as weights, and as the model the network it belongs to "
-            "(timm:NAME, torchvision:NAME, cnn, attnmel)"
-        )
+        return _from_folder(path, spec, trust_code)
+    if path.is_file():
+        return _from_file(path, trust_code)
+    if CALLABLE.fullmatch(source):
+        return programs.function(source, trust_code)
     raise ModelError(
         f"there is no model {source!r}: give timm:NAME, torchvision:NAME, cnn, attnmel, a folder (robustdx, Hugging Face), "
         "a .pt2 or TorchScript file, or module:callable"
     )
 
 
-def _from_folder(path: Path, spec: ModelSpec) -> Source:
+def _from_folder(path: Path, spec: ModelSpec, trust_code: bool) -> Source:
     if (path / run_folder.FACTS).is_file():
         facts = run_folder.facts_of(path)
         config = run_folder.config_of(facts)
-        inner = named(str(facts["source"]), spec.shape or config.size, len(config.mean or ()))
-        return Source(config, inner.build, path / run_folder.WEIGHTS)
+        inner = replace(spec, source=facts["source"], weights=None, size=spec.size or config.size, mean=config.mean, std=config.std)
+        if facts["source"] == run_folder.HUGGINGFACE:
+            found = huggingface.from_config(facts["config"], inner.shape, inner.channels)
+        else:
+            found = find(inner, trust_code=trust_code)
+        return Source(config, found.build, path / run_folder.WEIGHTS)
+    if (path / huggingface.CONFIG).is_file():
+        return huggingface.from_folder(path, spec.shape, spec.channels)
     raise ModelError(f"{path} is not a model: expected model.json (robustdx) or config.json (Hugging Face) in the folder")
 
 
+def _from_file(path: Path, trust_code: bool) -> Source:
+    match format_of(path):
+        case "program":
+            return programs.exported(path, trust_code)
+        case "torchscript":
+            return programs.torchscript(path, trust_code)
+    raise ModelError(
+        f"{path} holds weights only: give it as weights, and as the model the network it belongs to "
+        "(timm:NAME, torchvision:NAME, cnn, attnmel, module:callable)"
+    )
+
+
 def _with_weights(spec: ModelSpec, source: Source, task: Task) -> nn.Module:
-    path = spec.weights or source.weights
+    path = spec.weights or (source.weights if source.open is None else None)
     if path is not None and source.build is not None:
         return weights.fitted(source.build, reversed(task.outputs), path)
+    if path is not None:
+        raise WeightsError(f"{spec.source} brings its own weights: leave out weights={path}")
     if source.open is None:
         raise WeightsError(
             f"{spec.source} has no weights here, and auditing random ones means nothing: "
             "give weights=FILE (safetensors, or a state dict of torch.save)"
         )
-    if spec.weights is not None:
-        raise WeightsError(f"{spec.source} brings its own weights: leave out weights={spec.weights}")
-    return source.open()
+    return source.open(task.outputs[-1])
 
 
 def _finished(network: nn.Module, config: Config, spec: ModelSpec, task: Task) -> DiagnosticModel:
@@ -111,7 +132,7 @@ def _finished(network: nn.Module, config: Config, spec: ModelSpec, task: Task) -
         resize=spec.resize or config.resize,
         order=order_of(config.classes, task.classes, spec.source),
     )
-    _try(model, spec.source)
+    require_sound(model, spec.source)
     return model
 
 
@@ -130,29 +151,6 @@ def order_of(own: Sequence[str] | None, wanted: Sequence[str], source: str) -> t
         raise ModelError(f"{source} tells apart {_list(own)}, the data {_list(wanted)}: both must name the same classes, in any order")
     order = tuple(places[_plain(name)] for name in wanted)
     return None if order == tuple(range(len(order))) else order
-
-
-def _try(model: DiagnosticModel, source: str) -> None:
-    """Show the model two images of noise: what does not fit is refused here, before anything runs."""
-    assert model.size is not None
-    shape = (2, model.channels, *model.size)
-    noise = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    was = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            outputs = model(noise)
-    except RobustdxError:
-        raise
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0][:200]
-        raise ModelError(
-            f"{source} cannot take images of {shape[1]} x {shape[2]} x {shape[3]} (channels, height, width): {reason}: give another size"
-        ) from error
-    finally:
-        model.train(was)
-    if not bool(outputs.isfinite().all()):
-        raise WeightsError(f"{source} answers NaN or infinity on an image of noise: check weights, mean and std")
 
 
 def _plain(name: str) -> str:

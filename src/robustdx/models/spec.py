@@ -79,5 +79,5 @@ class Source:
     """The network with fresh weights and so many outputs; None where it cannot be made anew."""
     weights: Path | None = None
     """The weights that belong to it, where it brings its own."""
-    open: Callable[[], nn.Module] | None = None
-    """The network with its weights, where the two are one thing."""
+    open: Callable[[int], nn.Module] | None = None
+    """The network with its weights, where the two are one thing; it is told how many outputs are wanted."""

@@ -15,20 +15,18 @@ from robustdx.models.attnmel import AttnMel
 from robustdx.models.cnn import CNN
 from robustdx.models.spec import Config, Source
 
-OWN = ("cnn", "attnmel")
 FROM_SIZE = {"vit_": "image_size", "maxvit_": "input_size"}
 """torchvision's networks that are built for one size of image, and what they call it."""
 
 
 def named(source: str, size: tuple[int, int] | None, channels: int) -> Source:
-    """The network that `timm:NAME`, `torchvision:NAME`, `cnn` or `attnmel` names, for images of this size.
+    """The network that `timm:NAME`, `torchvision:NAME`, `cnn`, `attnmel` or `attnmel:sigmoid` names, for images of this size.
 
     Raises:
         ModelError: no such network; the nearest is named.
     """
     library, _, name = source.partition(":")
-    make = {"timm": timm_network, "torchvision": torchvision_network, "cnn": _cnn, "attnmel": _attnmel}[library]
-    return make(name, size, channels)
+    return LIBRARIES[library](name, size, channels)
 
 
 def timm_network(name: str, size: tuple[int, int] | None, channels: int, settings: Mapping[str, Any] | None = None) -> Source:
@@ -86,13 +84,17 @@ def torchvision_network(name: str, size: tuple[int, int] | None, channels: int) 
 
 
 def _cnn(name: str, size: tuple[int, int] | None, channels: int) -> Source:
+    if name:
+        raise ModelError(f"the network is called cnn, got cnn:{name}: leave out what follows")
     return Source(Config(), lambda outputs: CNN(outputs, channels=channels))
 
 
 def _attnmel(name: str, size: tuple[int, int] | None, channels: int) -> Source:
     if channels != 3:
         raise ModelError(f"attnmel takes 3 channels, mean and std have {channels}: give three values each")
-    return Source(Config(size=(224, 224)), AttnMel)
+    if name not in ("", "sigmoid"):
+        raise ModelError(f"expected attnmel or attnmel:sigmoid (normalize_attn=False), got attnmel:{name}")
+    return Source(Config(size=(224, 224)), lambda outputs: AttnMel(outputs, normalize_attn=not name))
 
 
 def _taking(make: Callable[[Mapping[str, Any]], nn.Module], extra: Mapping[str, Any]) -> nn.Module:
@@ -116,3 +118,12 @@ def _square(name: str, size: tuple[int, int]) -> int:
     if size[0] != size[1]:
         raise ModelError(f"torchvision:{name} takes square images, got size {size[0]} x {size[1]}: give one number")
     return size[0]
+
+
+LIBRARIES: dict[str, Callable[[str, tuple[int, int] | None, int], Source]] = {
+    "timm": timm_network,
+    "torchvision": torchvision_network,
+    "cnn": _cnn,
+    "attnmel": _attnmel,
+}
+"""Where networks are known by name; what follows the colon is handed over."""
