@@ -1,6 +1,7 @@
 """results.json out of a run that was written by hand: every number is known beforehand."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -253,3 +254,18 @@ def test_a_run_without_its_beginning_or_without_cells_is_refused(tmp_path):
         summarise(Store.open(tmp_path / "empty", {}))
     with pytest.raises(RunError, match="at least one whole cell"):
         summarise(started(tmp_path))
+
+
+def test_flags_are_about_the_audited_images_and_not_about_validation(store):
+    assert {flag["cell"].rsplit("-")[-1] for flag in summarise(store)["flags"]} == {"test"}
+
+
+def test_every_key_and_metric_is_documented(store, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "results.md").read_text()
+    (tmp_path / "findings").mkdir()
+    for results in (summarise(store), summarise(findings_store(tmp_path / "findings"))):
+        nested = (*results["cells"], results["intervals"], results["operating_point"], *results["flags"])
+        for name in {*results, *(key for part in nested for key in part)}:
+            assert f"`{name}`" in page
+        for name in {m.split(":")[0] + ":NAME" * (":" in m) for c in results["cells"] for m in (*c["metrics"], *c["omitted"])}:
+            assert f"`{name}`" in page

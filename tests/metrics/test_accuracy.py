@@ -14,7 +14,7 @@ CLASSES = ("a", "b", "c", "d")
 
 def alone(n):
     """Every image its own patient, no resamples."""
-    return Resamples(np.ones((1, n), np.float32), np.arange(n))
+    return Resamples(np.ones((1, n), np.int32), np.arange(n))
 
 
 def values(answers_, resamples=None):

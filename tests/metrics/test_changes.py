@@ -13,7 +13,7 @@ NAN = np.nan
 def changes(kind, classes, labels, clean, *attacked):
     first, *others = (answers(kind, classes, labels, d) for d in (clean, *attacked))
     n = len(labels)
-    found = change_metrics(first, others, Resamples(np.ones((1, n), np.float32), np.arange(n)))
+    found = change_metrics(first, others, Resamples(np.ones((1, n), np.int32), np.arange(n)))
     return {name: statistic.value for name, statistic in found.items()}
 
 

@@ -12,7 +12,7 @@ from robustdx.metrics.operating_point import operating_metrics, youden
 
 def alone(n):
     """Every image its own patient, no resamples."""
-    return Resamples(np.ones((1, n), np.float32), np.arange(n))
+    return Resamples(np.ones((1, n), np.int32), np.arange(n))
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=50).filter(lambda p: len({y for y, _ in p}) == 2))

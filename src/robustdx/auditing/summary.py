@@ -54,7 +54,7 @@ def summarise(store: Store, resamples: int | None = None, seed: int = 0) -> dict
         **{name: run[name] for name in CARRIED if name in run},
         "intervals": {"level": LEVEL, "resamples": resamples, "seed": seed, "over": "patients" if grouped else "images"},
         "operating_point": _point_in_words(point, run["data"]),
-        "flags": diagnose(cells, run["data"]["kind"]),
+        "flags": diagnose([c for c in cells if c["split"] != VALIDATION] or cells, run["data"]["kind"]),
         "cells": cells,
     }
 

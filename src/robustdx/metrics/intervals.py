@@ -31,6 +31,7 @@ LEVEL = 0.95
 BLOCK = 250_000
 """How many weights are spread out at once: 2 MB in float64, which stays in the processor's cache."""
 
+Counts = NDArray[np.int32]
 Limits = tuple[float, float]
 NOTHING: Limits = (float("nan"), float("nan"))
 
@@ -39,7 +40,7 @@ NOTHING: Limits = (float("nan"), float("nan"))
 class Resamples:
     """How often each of G patients is drawn, for R resamples; row 0 is the set itself, every patient once."""
 
-    counts: NDArray[np.float32]
+    counts: Counts
     """(R + 1, G)."""
     groups: NDArray[np.intp]
     """(N,): the patient of each image."""
@@ -48,7 +49,7 @@ class Resamples:
     def of(cls, draws: ArrayLike, groups: ArrayLike) -> Resamples:
         """From the drawn patients, (R, G) indices, as other libraries keep a resample."""
         drawn = np.asarray(draws)
-        counts = np.ones((len(drawn) + 1, drawn.shape[1]), np.float32)
+        counts = np.ones((len(drawn) + 1, drawn.shape[1]), np.int32)
         for row, indices in zip(counts[1:], drawn, strict=True):
             row[:] = np.bincount(indices, minlength=len(row))
         return cls(counts, np.asarray(groups, dtype=np.intp))
@@ -59,7 +60,7 @@ class Resamples:
         groups = np.asarray(groups, dtype=np.intp)
         size = int(groups.max(initial=-1)) + 1
         draws = np.random.default_rng(seed)
-        counts = np.ones((resamples + 1, size), np.float32)
+        counts = np.ones((resamples + 1, size), np.int32)
         for row in counts[1:]:
             row[:] = np.bincount(draws.integers(0, size, size), minlength=size)
         return cls(counts, groups)
@@ -78,7 +79,7 @@ class Resamples:
         parts = zip(tall, np.split(product, ends, axis=1), np.split(patients, ends), strict=True)
         return {name: Total(values, n) for name, values, n in parts}
 
-    def blocks(self, images: NDArray[np.intp]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    def blocks(self, images: NDArray[np.intp]) -> Iterator[tuple[slice, Counts]]:
         """Weights of the named images, (rows, images), a bounded number of rows at a time."""
         groups, rows = self.groups[images], max(1, BLOCK // max(1, len(images)))
         for start in range(0, len(self.counts), rows):
