@@ -73,8 +73,11 @@ def decoded(
     return replace(dataset, read=Held(pixels, {e.id: i for i, e in enumerate(dataset.examples)}))
 
 
-def batch(dataset: Dataset, indices: Sequence[int], size: tuple[int, int], channels: int) -> tuple[Tensor, Tensor]:
-    """Images (B, C, H, W), 8-bit and channels last in memory, with their labels as `labels` gives them."""
+def batch(dataset: Dataset, indices: Sequence[int], size: tuple[int, int] | None, channels: int) -> tuple[Tensor, Tensor]:
+    """Images (B, C, H, W), 8-bit and channels last in memory, with their labels as `labels` gives them.
+
+    Where `size` is None, every image keeps its own size, so those of one batch must agree.
+    """
     examples = [dataset.examples[i] for i in indices]
     if isinstance(dataset.read, Held):
         dataset.read.require(size, channels)
