@@ -1,0 +1,90 @@
+"""robustdx harden: train a model that holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from robustdx.cli import app
+from robustdx.cli.screen import Screen
+from robustdx.errors import PlanError
+
+
+@app.command()
+def harden(
+    plan: Annotated[Path | None, typer.Argument(help="Plan in TOML; flags change single keys of it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run. The same command goes on where it stopped.")] = None,
+    model: Annotated[str | None, typer.Option(help="timm:NAME, torchvision:NAME, cnn or attnmel.")] = None,
+    data: Annotated[str | None, typer.Option(help="synthetic, folder:PATH, csv:PATH, medmnist:PATH, ham10000:PATH, ...")] = None,
+    objective: Annotated[str | None, typer.Option(help="standard, madry, or with settings: madry,steps=2,step_size=0.75.")] = None,
+    threat: Annotated[str | None, typer.Option(help="linf or l2.")] = None,
+    eps: Annotated[str | None, typer.Option(help="Budget of the adversary in pixel units: 2/255.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs, all at the network's own size.")] = None,
+    size: Annotated[str | None, typer.Option(help="Height and width of the images: 224 or 150x200.")] = None,
+    start: Annotated[str | None, typer.Option(help="Run folder or file of weights from which to start.")] = None,
+    judge: Annotated[str | None, typer.Option(help="Attack that chooses the epoch on validation images: pgd,steps=3.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images at a time.")] = None,
+    learning_rate: Annotated[str | None, typer.Option(help="The highest learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything that is drawn.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and about how long; write nothing.")] = False,
+) -> None:
+    """Train a network on labelled images, plainly or against an adversary.
+
+    robustdx harden --model timm:resnet18 --size 224 --data folder:scans --objective madry,steps=2 --eps 2/255 --out run
+    """
+    from robustdx.auditing.plan import read_words
+    from robustdx.catalogue import build
+    from robustdx.cli import words
+    from robustdx.training.plan import HardenPlan
+
+    changes: dict[str, Any] = {
+        "model": {"source": model, "size": words.size(size)},
+        "data": data,
+        "objective": words.method(objective) if objective else None,
+        "threat": threat,
+        "eps": eps,
+        "stages": [{"epochs": epochs}] if epochs else None,
+        "start": start,
+        "judge": words.method(judge) if judge else None,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "precision": precision,
+    }
+    read = words.merged(read_words(plan) if plan else {}, changes)
+    made: HardenPlan = build(HardenPlan, read, where=str(plan or "harden"))
+    carry_out(made, out, Screen(), device=device, dry_run=dry_run)
+
+
+def carry_out(plan: Any, out: Path | None, screen: Screen, *, device: str, dry_run: bool) -> None:
+    """Run a plan with progress on the screen, or say what would run."""
+    from robustdx.store import Store
+    from robustdx.training import estimate, prepare
+    from robustdx.training.loop import Loop
+
+    training = prepare.prepare(plan, device=device)
+    if training.cut_groups:
+        screen.warn(f"{training.cut_groups} patients or lesions lie in more than one split: validation numbers will be too good")
+    if dry_run:
+        screen.say(estimate.outlook(training))
+        return
+    if out is None:
+        raise PlanError("expected the folder of the run, which is missing: give --out FOLDER")
+    store = Store.open(out, prepare.words(training))
+    if store.whole:
+        screen.say(f"Nothing to do: {out} holds this training, finished. Audit it with --model {out}")
+        return
+    with screen.progress() as progress:
+        Loop(training, store, progress).run(on_epoch=lambda record: screen.say(line(record)))
+    screen.say(f"The model is in {out}: robustdx audit --model {out} --data {plan.data}")
+
+
+def line(record: dict[str, Any]) -> str:
+    """One epoch in one line."""
+    numbers = {k: v for k, v in record.items() if k not in ("epoch", "size", "objective")}
+    told = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in numbers.items())
+    return f"epoch {record['epoch']} ({record['objective']}, {'x'.join(map(str, record['size']))}): {told}"

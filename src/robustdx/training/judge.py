@@ -1,0 +1,65 @@
+"""How good a model is on the validation images: the numbers that choose the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from robustdx.attacks import Attack
+from robustdx.data import Dataset
+from robustdx.data.batches import batch, labels
+from robustdx.draws import Draws
+from robustdx.metrics import Resamples, accuracy_metrics, answers
+from robustdx.models import DiagnosticModel, still
+from robustdx.tensors import Images, Labels
+from robustdx.threats import Threat
+from robustdx.training.precision import computing
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Validation images, and the attack that the model must stand where there is one."""
+
+    attack: Attack | None
+    threat: Threat
+    seed: int
+    batch_size: int
+    precision: str
+
+    @property
+    def criterion(self) -> str:
+        """The number that chooses."""
+        return "balanced_accuracy" if self.attack is None else "robust_balanced_accuracy"
+
+    def __call__(self, model: DiagnosticModel, dataset: Dataset, size: tuple[int, int]) -> dict[str, float]:
+        """Accuracy and balanced accuracy, and under the attack; a number that has no meaning here is left out."""
+        clean, robust = [], []
+        with still(model), computing(model, self.precision):
+            for x, y, draws in self._batches(model, dataset, size):
+                with torch.no_grad():
+                    clean.append(model.task.decide(model(x, draws)))
+                if self.attack is not None:
+                    x_adv = self.attack(model, x, y, self.threat, draws)
+                    with torch.no_grad():
+                        robust.append(model.task.decide(model(x_adv, draws)))
+        found = _numbers(dataset, clean)
+        return found | {f"robust_{name}": v for name, v in (_numbers(dataset, robust).items() if robust else ())}
+
+    def _batches(self, model: DiagnosticModel, dataset: Dataset, size: tuple[int, int]) -> Iterator[tuple[Images, Labels, Draws]]:
+        device = model.mean.device
+        for start in range(0, len(dataset), self.batch_size):
+            indices = range(start, min(start + self.batch_size, len(dataset)))
+            pixels, y = batch(dataset, indices, size, model.channels)
+            x = (pixels.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
+            yield x, y.to(device), Draws(self.seed, tuple(dataset.examples[i].id for i in indices), ("judge",))
+
+
+def _numbers(dataset: Dataset, decisions: list[torch.Tensor]) -> dict[str, float]:
+    decided = torch.cat(decisions).cpu().numpy()
+    said = answers(dataset.kind, dataset.classes, labels(dataset).numpy(), decided)
+    found = accuracy_metrics(said, Resamples.draw(np.arange(len(dataset)), 0, seed=0))
+    wanted = {name: found[name] for name in ("accuracy", "balanced_accuracy")}
+    return {name: round(statistic.value, 6) for name, statistic in wanted.items() if statistic.defined}

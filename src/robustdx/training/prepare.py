@@ -1,0 +1,72 @@
+"""From words to things: load the data and the network that a plan names, and say what a run belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from robustdx.catalogue import dump, key
+from robustdx.data import Dataset, load_dataset
+from robustdx.data.split import cut_groups, with_splits
+from robustdx.errors import DataError, PlanError, WeightsError
+from robustdx.models import DiagnosticModel, new, weights
+from robustdx.training.loop import Training
+from robustdx.training.plan import HardenPlan
+from robustdx.training.precision import resolve
+
+
+def prepare(plan: HardenPlan, *, device: str = "cpu") -> Training:
+    """Load what a plan names.
+
+    Raises:
+        PlanError, DataError, ModelError: what does not exist or does not fit.
+    """
+    data = as_task(with_splits(load_dataset(plan.data)), plan.task)
+    for split in ("train", "val"):
+        if not len(data.only(split)):
+            raise DataError(f"{data.name}: expected images in the split {split}, found none: training learns on train and chooses on val")
+    where = torch.device(device)
+    model = _begun(plan, data)
+    return Training(plan, model, data.only("train"), data.only("val"), resolve(plan.precision, where), where, len(cut_groups(data)))
+
+
+def as_task(data: Dataset, task: str) -> Dataset:
+    """The data under the task that was asked for.
+
+    Raises:
+        PlanError: the labels cannot be read that way.
+    """
+    if task in ("auto", data.kind):
+        return data
+    if data.kind == "binary" and task == "multiclass":
+        return replace(data, kind="multiclass")
+    raise PlanError(
+        f"task {task} does not fit the data: {data.name} has {len(data.classes)} classes and {data.kind} labels; leave task out or say {data.kind}"
+    )
+
+
+def words(training: Training) -> dict[str, Any]:
+    """What a run folder belongs to: the plan, and the images and the first weights that it named when it began."""
+    images = {d.examples[0].split: [(e.id, str(e.label)) for e in d.examples] for d in (training.train, training.val)}
+    return {**dump(training.plan), "precision": training.precision, "images_key": key(images)}
+
+
+def _begun(plan: HardenPlan, data: Dataset) -> DiagnosticModel:
+    """Fresh weights drawn by the seed, or those that training starts from."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        model = new(plan.model, data.kind, data.classes)
+    if plan.start is not None:
+        weights.fill(model.network, weights.read(_weights_file(plan.start)), plan.start)
+    return model
+
+
+def _weights_file(start: str) -> Path:
+    path = Path(start)
+    file = path / "model.safetensors" if path.is_dir() else path
+    if not file.is_file():
+        raise WeightsError(f"start: expected a file of weights or a finished run folder, {start} is neither")
+    return file
