@@ -29,7 +29,7 @@ class PGD:
     steps: int = 40
     """Gradient steps of each start."""
     step_size: float | None = None
-    """Length of a step as a fraction of eps; left out, 2.5 / steps."""
+    """Length of a step as a fraction of eps; left out, 2.5 / steps under Linf and 10 / steps under L2, at most 1."""
     restarts: int = 1
     """Climbs from independent starts; the worst image of all is kept."""
     random_start: bool = True
@@ -46,7 +46,8 @@ class PGD:
         if threat.eps == 0:
             return x.clone()
         worst = Worst(x)
-        climb = Climb(self.steps, 2.5 / self.steps if self.step_size is None else self.step_size, self.early_stop, self.keep)
+        step_size = min(1.0, threat.travel / self.steps) if self.step_size is None else self.step_size
+        climb = Climb(self.steps, step_size, self.early_stop, self.keep)
         for i in range(self.restarts):
             stream = draws.fork("restart", i)
             start = threat.sample(x, stream) if self.random_start else x

@@ -29,6 +29,11 @@ class L2:
         require_budget(self.eps, 1e4, self.levels)
 
     @property
+    def travel(self) -> float:
+        """10: a random start lies at a right angle to every direction, and of that part exp(-travel) is left."""
+        return 10.0
+
+    @property
     def savable(self) -> bool:
         return self.eps * self.levels >= 1 - GRID_SLACK
 
@@ -45,7 +50,7 @@ class L2:
                 break
             t = t * (self.eps / length.clamp_min(TINY)).clamp_max(1)
             inside = (x + change * per_image(t, x)).clamp_(0, 1)
-        return x + (inside - x) * per_image((self.eps / l2_norm(inside - x).clamp_min(TINY)).clamp_max(1), x)
+        return (x + (inside - x) * per_image((self.eps / l2_norm(inside - x).clamp_min(TINY)).clamp_max(1), x)).clamp_(0, 1)
 
     def steepest(self, grad: Images) -> Images:
         return grad / per_image(l2_norm(grad).clamp_min(TINY), grad)

@@ -22,6 +22,11 @@ class Linf:
         require_budget(self.eps, 1, self.levels)
 
     @property
+    def travel(self) -> float:
+        """2.5: from one face of the cube to the other, and a quarter for detours (Madry et al. 2018, code)."""
+        return 2.5
+
+    @property
     def savable(self) -> bool:
         return self.eps * self.levels >= 1 - GRID_SLACK
 

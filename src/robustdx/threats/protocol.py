@@ -24,6 +24,11 @@ class Threat(Protocol):
     def levels(self) -> int: ...
 
     @property
+    def travel(self) -> float:
+        """How far, in eps, a climb has to go in all before it has forgotten the random point it began at."""
+        ...
+
+    @property
     def savable(self) -> bool:
         """Whether the budget reaches one step of the grid; if not, the only image that can be saved is the clean one."""
         ...
