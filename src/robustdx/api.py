@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def _as_model(
     return DiagnosticModel(
         network,
         TASKS.find(whole.kind)(whole.classes),
-        size=size or pixels.shape[:2],  # type: ignore[arg-type]
+        size=size or pixels.shape[:2],
         mean=mean or (0.0,) * channels,
         std=std or (1.0,) * channels,
         outputs=outputs,  # type: ignore[arg-type]

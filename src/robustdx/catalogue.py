@@ -16,7 +16,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache, cached_property
+from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
@@ -50,7 +50,7 @@ class Catalogue:
         settings = {"name": spec} if isinstance(spec, str) else dict(spec)
         name = settings.pop("name", None)
         if not isinstance(name, str):
-            raise PlanError(f"expected the name of {a(self.kind)}, got {spec!r}: write {{ name = \"...\" }}")
+            raise PlanError(f'expected the name of {a(self.kind)}, got {spec!r}: write {{ name = "..." }}')
         return build(self.find(name), settings, where=f"{self.kind} {name}")
 
     def find(self, name: str) -> type:
@@ -100,15 +100,14 @@ def key(words: Any) -> str:
     return blake2b(json.dumps(words, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 
-@cache
 def document(cls: type) -> dict[str, str]:
     """The string under each field of a dataclass, in order: its documentation."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body  # type: ignore[attr-defined]
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    body = tree.body if isinstance(tree, ast.ClassDef) else []
     texts = {}
     for statement, after in zip(body, [*body[1:], None], strict=True):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str)
-            texts[statement.target.id] = inspect.cleandoc(after.value.value) if is_text else ""  # type: ignore[union-attr]
+            texts[statement.target.id] = inspect.cleandoc(_text(after))
     return texts
 
 
@@ -137,6 +136,12 @@ def unknown(kind: str, name: str, known: Mapping[str, Any]) -> str:
 def a(noun: str) -> str:
     """The noun with its article."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def _text(statement: ast.stmt | None) -> str:
+    """The string that a statement consists of, if it is one."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
 
 
 def _plain(value: Any) -> Any:

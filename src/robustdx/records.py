@@ -24,7 +24,11 @@ SCHEMA = pa.schema(
         ("id", pa.string()),
         ("patient", pa.string()),
         ("label", pa.list_(pa.float32())),
-        *((f"{form}_{what}", kind) for form in ("clean", "searched", "saved") for what, kind in (("scores", SCORES), ("decision", DECISIONS))),
+        *(
+            (f"{form}_{what}", kind)
+            for form in ("clean", "searched", "saved")
+            for what, kind in (("scores", SCORES), ("decision", DECISIONS))
+        ),
         ("searched_distance", pa.float64()),
         ("saved_distance", pa.float64()),
         ("forwards", pa.int32()),

@@ -46,7 +46,8 @@ class Store:
         wanted = json.dumps(plan, indent=1, sort_keys=True)
         if store.plan_file.exists():
             if store.plan_file.read_text() != wanted:
-                raise RunError(f"{path} holds the run of another plan ({_difference(json.loads(store.plan_file.read_text()), plan)}): give another --out, or remove the folder")
+                changed = _difference(json.loads(store.plan_file.read_text()), plan)
+                raise RunError(f"{path} holds the run of another plan ({changed}): give another --out, or remove the folder")
             return store
         if store.path.exists() and (not store.path.is_dir() or any(p.suffix != ".part" for p in store.path.iterdir())):
             raise RunError(f"expected a new or empty folder, or a run of robustdx; {path} is neither: give another --out")
@@ -151,7 +152,7 @@ def replace_with(path: Path, fill: Callable[[Path], object]) -> None:
         fill(beside)
         with beside.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -163,7 +164,10 @@ def refusing_disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         free = shutil.disk_usage(_existing(path)).free // 2**20
-        raise RunError(f"cannot write {path}: {error.strerror or error} ({free} MiB free): make room or give another --out, then run the same command again to go on") from error
+        raise RunError(
+            f"cannot write {path}: {error.strerror or error} ({free} MiB free): make room or give another --out, "
+            "then run the same command again to go on"
+        ) from error
 
 
 def _existing(path: Path) -> Path:

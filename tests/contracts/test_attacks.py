@@ -42,7 +42,9 @@ def x():
 def y(model):
     g = torch.Generator().manual_seed(1)
     k = len(model.task.classes)
-    return torch.randint(0, 2, (B, k), generator=g).float() if isinstance(model.task, MultiLabel) else torch.randint(0, k, (B,), generator=g)
+    return (
+        torch.randint(0, 2, (B, k), generator=g).float() if isinstance(model.task, MultiLabel) else torch.randint(0, k, (B,), generator=g)
+    )
 
 
 @pytest.fixture(params=[Linf(8 / 255), Linf(0.4 / 255), L2(0.7)], ids=str)

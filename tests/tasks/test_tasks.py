@@ -26,7 +26,13 @@ def case(request):
 
 def test_values_are_per_image(case):
     task, outputs, y = case
-    for value in (task.loss(outputs, y), task.margin(outputs, y), task.errors(outputs, y), task.fooled(outputs, y), task.confidence(outputs)):
+    for value in (
+        task.loss(outputs, y),
+        task.margin(outputs, y),
+        task.errors(outputs, y),
+        task.fooled(outputs, y),
+        task.confidence(outputs),
+    ):
         assert value.shape == (20,)
     assert task.probabilities(outputs).shape == (20, len(task.classes))
 

@@ -36,7 +36,7 @@ class Batch:
 def clean_rows(model: DiagnosticModel, batch: Batch, seed: int) -> list[Row]:
     """The records of a batch as it came. Cost per image: one forward pass."""
     verdict = _judge(model, batch.x, batch.draws(seed))
-    rows = [{"id": i, "patient": p, "label": _list(y)} for i, p, y in zip(batch.ids, batch.patients, batch.y.cpu(), strict=True)]
+    rows: list[Row] = [{"id": i, "patient": p, "label": _list(y)} for i, p, y in zip(batch.ids, batch.patients, batch.y.cpu(), strict=True)]
     for row, (scores, decision) in zip(rows, verdict, strict=True):
         for form in ("clean", "searched", "saved"):
             row |= {f"{form}_scores": scores, f"{form}_decision": decision}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from robustdx.auditing.cell import Row
 from robustdx.auditing.run import Audit, Craft
 from robustdx.models.crafting import still
 
@@ -21,7 +22,8 @@ def outlook(audit: Audit) -> str:
 def _seconds(audit: Audit) -> float:
     """Every cell on its first batch, scaled to all of its images."""
     exact, fast = audit.networks()
-    total, clean = 0.0, {}
+    total = 0.0
+    clean: dict[str, Row] = {}
     with still(exact), still(fast):
         for cell, attack, threat in audit.cells:
             dataset = audit.data[cell.split]

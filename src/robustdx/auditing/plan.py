@@ -61,7 +61,7 @@ class AuditPlan:
         labels = [label for label, _ in self.methods()]
         twice = {label for label in labels if labels.count(label) > 1}
         if twice:
-            raise PlanError(f"two attacks are called {min(twice)}: give one of them another label, label = \"...\"")
+            raise PlanError(f'two attacks are called {min(twice)}: give one of them another label, label = "..."')
         if {"clean", "worst"} & set(labels):
             raise PlanError("clean and worst are names of the report: give the attack another label")
         self.threats()
@@ -88,7 +88,10 @@ class AuditPlan:
 
     def driven(self) -> AuditPlan:
         """The same plan with every attack driven to its end, so that scores can be ranked (AUROC)."""
-        full = tuple({**spec, "early_stop": False} if hasattr(a, "early_stop") else spec for spec, (_, a) in zip(self.attacks, self.methods(), strict=True))
+        full = tuple(
+            {**spec, "early_stop": False} if hasattr(a, "early_stop") else spec
+            for spec, (_, a) in zip(self.attacks, self.methods(), strict=True)
+        )
         return replace(self, attacks=full)
 
     def _cell(self, label: str, attack: Attack, threat: Threat, split: str) -> Cell:

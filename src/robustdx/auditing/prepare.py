@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import platform
 from dataclasses import replace
@@ -14,7 +15,7 @@ import torch
 
 from robustdx.auditing.plan import AuditPlan, resolve
 from robustdx.auditing.run import Audit
-from robustdx.catalogue import dump, key
+from robustdx.catalogue import document, dump, key
 from robustdx.data import Dataset, load_dataset
 from robustdx.data.split import cut_groups, subset, with_splits
 from robustdx.errors import DataError, PlanError
@@ -55,9 +56,8 @@ def as_task(dataset: Dataset, task: str) -> Dataset:
         return replace(dataset, kind="multiclass")
     if dataset.kind == "multiclass" and task == "binary" and len(dataset.classes) == 2:
         return replace(dataset, kind="binary")
-    raise PlanError(
-        f"task {task} does not fit the data: {dataset.name} has {len(dataset.classes)} classes and {dataset.kind} labels; leave task out or say {dataset.kind}"
-    )
+    has = f"{dataset.name} has {len(dataset.classes)} classes and {dataset.kind} labels"
+    raise PlanError(f"task {task} does not fit the data: {has}; leave task out or say {dataset.kind}")
 
 
 def choose(plan: AuditPlan, whole: Dataset) -> tuple[str, dict[str, Dataset]]:
@@ -123,7 +123,13 @@ def facts(audit: Audit, command: str) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": version("timm")},
         "seed": audit.plan.seed,
         "bootstrap": audit.plan.bootstrap,
+        "documents": {label: _documented(attack) for label, attack in audit.plan.methods()},
     }
+
+
+def _documented(attack: object) -> dict[str, Any]:
+    """What an attack and its settings mean, for the report, which knows no attack."""
+    return {"about": (inspect.getdoc(type(attack)) or "").partition("\n")[0], "fields": document(type(attack))}
 
 
 def fingerprint(model: DiagnosticModel) -> str:
@@ -134,4 +140,3 @@ def fingerprint(model: DiagnosticModel) -> str:
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b"")
     return digest.hexdigest()
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import torch
 
@@ -62,12 +62,15 @@ class Audit:
             for cell, attack, threat in self.cells:
                 if not store.has(cell):
                     craft = Craft(exact, fast, attack, threat, cell, self.plan.seed, clean, Pictures(store, cell, self.plan.pictures))
-                    self._make(store, craft, data[cell.split], lambda n, at=done, c=cell: progress(_say(c), at + n, self.images))
+                    self._make(store, craft, data[cell.split], partial(self._tell, progress, cell, done))
                 if attack is None:
                     clean |= {row["id"]: row for row in store.records(cell).to_pylist()}
                 done += len(self.data[cell.split])
-                progress(_say(cell), done, self.images)
+                self._tell(progress, cell, done, 0)
         write_results(store)
+
+    def _tell(self, progress: Progress, cell: Cell, before: int, images: int) -> None:
+        progress(_say(cell), before + images, self.images)
 
     def networks(self) -> tuple[DiagnosticModel, DiagnosticModel]:
         """The model that judges, in float32, and the one that searches; both copies, channels last."""
@@ -101,7 +104,7 @@ class Audit:
 
     def batch(self, dataset: Dataset, indices: Sequence[int]) -> Batch:
         size = None if self.model.resize else self.model.size
-        pixels, y = batch(dataset, indices, size, self.model.channels)  # type: ignore[arg-type]
+        pixels, y = batch(dataset, indices, size, self.model.channels)
         x = (pixels.to(self.device).float() / 255).contiguous(memory_format=torch.channels_last)
         examples = [dataset.examples[i] for i in indices]
         self.model.task.require_labels(y)
@@ -137,4 +140,3 @@ def _say(cell: Cell) -> str:
     if cell.attack == "clean":
         return f"clean {cell.split}"
     return f"{cell.attack} at {f'{cell.eps * 255:.4g}/255' if cell.threat == 'linf' else f'{cell.eps:g}'}"
-

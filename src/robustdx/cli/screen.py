@@ -29,7 +29,14 @@ class Screen:
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, int, int], None]]:
         """A bar with the time left; gives a function that is told what is done, how many images, of how many."""
-        columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description:<24}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=self.err) as bar:
             task = bar.add_task("loading", total=None)
             yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)

@@ -1,0 +1,46 @@
+# Bare `make` lists what there is. Everything works in a folder whose name has a space.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+PEERS := .venv-peers/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check test-references bench clean
+
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --no-cache-dir --constraint constraints.txt --editable '.[dev,huggingface]'
+	@touch $(STAMP)
+
+install: $(STAMP) ## Install robustdx and what it is developed with into .venv
+
+demo: $(STAMP) ## Audit the built-in model on the built-in data, and print where the report is
+	$(BIN)/robustdx demo --out runs/demo
+
+test: $(STAMP) ## Run the tests (about 10 minutes from nothing on 2 cores)
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## ruff, types, architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_architecture.py
+
+$(PEERS): pyproject.toml constraints.txt peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --no-cache-dir --constraint constraints.txt --editable '.[dev]'
+	.venv-peers/bin/python -m pip install --quiet --no-cache-dir --requirement peers/requirements.txt
+	@touch $(PEERS)
+
+test-references: $(PEERS) ## Compare with torchattacks, foolbox, ART, scikit-learn and scipy
+	.venv-peers/bin/python -m pytest tests/references tests/metrics
+
+bench: $(PEERS) ## Time our attacks and the peers' side by side
+	.venv-peers/bin/python benchmarks/attacks.py
+
+clean: ## Remove the environments and runs/
+	rm -rf .venv .venv-peers runs
