@@ -131,7 +131,7 @@ def _hover(name: str, threat: str, eps: float, e: Estimate) -> str:
 def _reference(f: Findings, metric: str) -> tuple[str, float] | None:
     """The line a model must stay above: always the same answer, or guessing."""
     if metric == "accuracy" and f.majority:
-        return f"always answering {f.majority[0]} ({percent(f.majority[1])})", f.majority[1]
+        return f"always answering “{f.majority[0]}” ({percent(f.majority[1])})", f.majority[1]
     if metric != "balanced_accuracy" or not f.classes:
         return None
     chance = 0.5 if f.kind == "multilabel" else 1 / len(f.classes)

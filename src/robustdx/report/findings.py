@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from robustdx.store import Store
 UNSEEN = 2 / 255
 """The largest change of every pixel that the report calls too small to see: two steps of an 8-bit screen."""
 SLACK = 1e-9
+TOLD = 6
+"""How many budgets the first screen has room for."""
 FEW_STEPS = 10
 """An iterative attack with fewer gradient steps than this is called weak."""
 
@@ -40,6 +42,8 @@ class Findings:
     run: Mapping[str, Any]
     labels: Mapping[str, int] = field(default_factory=dict)
     """Class name to how many of the tested images carry it (multi-label: how many show the finding)."""
+    decisions: int = 0
+    """How many answers are judged: one per image, or one per finding that was annotated."""
 
     @property
     def model(self) -> Mapping[str, Any]:
@@ -107,6 +111,13 @@ class Findings:
         """Budget and worst case, from the smallest budget on."""
         return ((eps, self.worst(threat, eps)) for eps in self.eps(threat))
 
+    def told(self, threat: str) -> list[tuple[float, CellResult]]:
+        """As much of the curve as a first screen holds: both ends, the budget that cannot be seen, and some between."""
+        curve = list(self.curve(threat))
+        between = {round(i * (len(curve) - 1) / (TOLD - 1)) for i in range(TOLD)}
+        kept = [point for i, point in enumerate(curve) if i in between or point[0] == self.unseen]
+        return curve if len(curve) <= TOLD else kept
+
     @property
     def unseen(self) -> float | None:
         """The largest tested Linf budget that an eye cannot see; None where every budget is larger."""
@@ -114,11 +125,13 @@ class Findings:
 
     @property
     def majority(self) -> tuple[str, float] | None:
-        """The most frequent class and its share of the tested images; None for multi-label."""
-        if self.kind == "multilabel" or not self.labels:
+        """The answer that is right most often when given every time, and how often; None where no label is known."""
+        if not self.decisions:
             return None
+        if self.kind == "multilabel":
+            return "no finding", 1 - sum(self.labels.values()) / self.decisions
         name, count = Counter(self.labels).most_common(1)[0]
-        return name, count / sum(self.labels.values())
+        return name, count / self.decisions
 
     def first_below(self, threat: str, metric: str, bound: float) -> float | None:
         """The smallest tested budget at which the worst case of a metric lies below a bound."""
@@ -167,16 +180,16 @@ def read(folder: Path) -> Findings:
         raise RunError(f"expected results.json of schema 1, got {results.get('schema')!r}: make it again with `robustdx report {folder}`")
     started = folder / "run.json"
     findings = Findings(results, json.loads(started.read_text()) if started.exists() else {})
-    return Findings(findings.results, findings.run, _labels(folder, findings))
+    return replace(findings, **_counted(folder, findings))
 
 
-def _labels(folder: Path, findings: Findings) -> dict[str, int]:
-    """How often each class occurs among the tested images, counted in the records of the clean cell."""
+def _counted(folder: Path, findings: Findings) -> dict[str, Any]:
+    """How often each class occurs among the tested images, from the records of the clean cell."""
     tables = (t for cell, t in Store(folder).cells() if cell.attack == "clean" and cell.split == findings.split)
     labels = [label for table in tables for label in table["label"].to_pylist()]
     counts = dict.fromkeys(findings.classes, 0)
     for label in labels:
-        shown = [i for i, v in enumerate(label) if v == 1] if findings.kind == "multilabel" else [int(label[0])]
-        for i in shown:
+        present = [i for i, v in enumerate(label) if v == 1] if findings.kind == "multilabel" else [int(label[0])]
+        for i in present:
             counts[findings.classes[i]] += 1
-    return counts if labels else {}
+    return {"labels": counts if labels else {}, "decisions": sum(v == v for label in labels for v in label)}

