@@ -72,26 +72,25 @@ class Store:
 
     def has(self, cell: Cell) -> bool:
         """Whether a cell is whole."""
-        return (self._folder(cell) / "records.parquet").exists()
+        return (self.path / home(cell) / "records.parquet").exists()
 
     def parts(self, cell: Cell) -> int:
         """How many batches of an unfinished cell are kept."""
-        return next(n for n in range(10**9) if not self._part(cell, n).exists())
+        return next(n for n in range(10**9) if not (self.path / part(cell, n)).exists())
 
     def add_part(self, cell: Cell, n: int, records: pa.Table, seconds: float) -> None:
         """Keep batch n of a cell, and add its seconds to those of the cell."""
         before = self.seconds(cell) if n > 0 else 0.0
-        self.write_text(self._folder(cell) / "times.json", json.dumps({"seconds": round(before + seconds, 3)}))
-        self.write(self._part(cell, n), lambda p: write_table(records, p))
+        self.write_text(home(cell) / "times.json", json.dumps({"seconds": round(before + seconds, 3)}))
+        self.write(part(cell, n), lambda p: write_table(records, p))
 
     def finish(self, cell: Cell, parts: int) -> None:
         """Make a cell whole out of its parts."""
-        folder = self._folder(cell)
-        records = pa.concat_tables([read_table(self._part(cell, i)) for i in range(parts)])
-        self.write_text(folder / "cell.json", dump_cell(cell))
-        self.write(folder / "records.parquet", lambda p: write_table(records, p))
+        records = pa.concat_tables([read_table(self.path / part(cell, i)) for i in range(parts)])
+        self.write_text(home(cell) / "cell.json", dump_cell(cell))
+        self.write(home(cell) / "records.parquet", lambda p: write_table(records, p))
         for i in range(parts):
-            self._part(cell, i).unlink(missing_ok=True)
+            (self.path / part(cell, i)).unlink(missing_ok=True)
 
     def finish_run(self) -> None:
         """Say that the run is whole."""
@@ -108,11 +107,11 @@ class Store:
 
     def records(self, cell: Cell) -> pa.Table:
         """The records of one whole cell."""
-        return read_table(self._folder(cell) / "records.parquet")
+        return read_table(self.path / home(cell) / "records.parquet")
 
     def seconds(self, cell: Cell) -> float:
         """How long a whole cell took."""
-        path = self._folder(cell) / "times.json"
+        path = self.path / home(cell) / "times.json"
         return float(json.loads(path.read_text())["seconds"]) if path.exists() else 0.0
 
     def write_text(self, where: str | Path, text: str) -> None:
@@ -138,11 +137,15 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_with(path, fill)
 
-    def _folder(self, cell: Cell) -> Path:
-        return self.path / "cells" / cell.key
 
-    def _part(self, cell: Cell, n: int) -> Path:
-        return self._folder(cell) / f"part-{n:04d}.parquet"
+def home(cell: Cell) -> Path:
+    """The folder of a cell, relative to the run."""
+    return Path("cells") / cell.key
+
+
+def part(cell: Cell, n: int) -> Path:
+    """Batch n of an unfinished cell, relative to the run."""
+    return home(cell) / f"part-{n:04d}.parquet"
 
 
 def replace_with(path: Path, fill: Callable[[Path], object]) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -42,11 +43,12 @@ class Pictures:
             self.store.write_text(self._folder / "index.json", json.dumps(index, indent=1))
 
     @property
-    def _folder(self) -> Any:
-        return self.store.path / "pictures" / self.cell.key
+    def _folder(self) -> Path:
+        """Relative to the run."""
+        return Path("pictures") / self.cell.key
 
     def _index(self) -> list[dict[str, Any]]:
-        path = self._folder / "index.json"
+        path = self.store.path / self._folder / "index.json"
         return json.loads(path.read_text()) if path.exists() else []
 
 
