@@ -63,19 +63,20 @@ def harden(
 def carry_out(plan: Any, out: Path | None, screen: Screen, *, device: str, dry_run: bool) -> None:
     """Run a plan with progress on the screen, or say what would run."""
     from robustdx.store import Store
-    from robustdx.training import estimate, prepare
+    from robustdx.training import checkpoint, estimate, prepare
     from robustdx.training.loop import Loop
 
+    if out is None and not dry_run:
+        raise PlanError("expected the folder of the run, which is missing: give --out FOLDER")
     training = prepare.prepare(plan, device=device)
     if training.cut_groups:
         screen.warn(f"{training.cut_groups} patients or lesions lie in more than one split: validation numbers will be too good")
-    if dry_run:
+    if out is None or dry_run:
         screen.say(estimate.outlook(training))
         return
-    if out is None:
-        raise PlanError("expected the folder of the run, which is missing: give --out FOLDER")
     store = Store.open(out, prepare.words(training))
     if store.whole:
+        checkpoint.remove(store)  # of a process that died between its last two steps
         screen.say(f"Nothing to do: {out} holds this training, finished. Audit it with --model {out}")
         return
     with screen.progress() as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,7 +46,9 @@ def save(store: Store, progress: Progress, learner: State) -> None:
     """Write everything that the next step depends on."""
     words = {k: v for k, v in vars(progress).items() if k != "best"}
     content = {"words": json.dumps(words), "best": progress.best, "learner": learner}
-    store.write(FILE, lambda path: torch.save(content, path))
+    buffer = io.BytesIO()
+    torch.save(content, buffer)  # to memory first: a full disk is then told by the file system, in its own words
+    store.write_bytes(FILE, buffer.getvalue())
 
 
 def load(store: Store, device: torch.device) -> tuple[Progress, State] | None:

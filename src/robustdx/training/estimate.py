@@ -30,9 +30,8 @@ def step_seconds(training: Training, stage: int) -> float:
     plan, learner, size = training.plan, training.learner(), training.size(stage)
     shown = training.order.batches(0, plan.batch_size)[0]
     some = replace(training.train, examples=[training.train.examples[s.index] for s in shown])
-    step = Step(
-        plan, plan.objective_of(stage), decoded(some, size, training.model.channels), size, training.order.weights, training.precision
-    )
+    some = decoded(some, size, training.model.channels)
+    step = Step(plan, plan.objective_of(stage), some, size, training.order.weights, training.precision)
     for _ in range(2):
         began = time.monotonic()
         step(learner, [replace(s, index=i) for i, s in enumerate(shown)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 
@@ -64,9 +64,8 @@ class Training:
 
     def size(self, stage: int) -> tuple[int, int]:
         """Height and width of the images of a stage."""
-        given = replace(self.plan.model, size=self.plan.stages[stage].size).shape
         assert self.model.size is not None
-        return given or self.model.size
+        return self.plan.size_of(stage) or self.model.size
 
     def work(self, epochs: int) -> int:
         """What the first so many epochs cost, in passes over images of the model's size."""
@@ -165,9 +164,8 @@ class Loop:
         checkpoint.remove(self.store)
 
     def _read(self, dataset: Dataset, stage: int) -> Dataset:
-        return decoded(
-            dataset, self.training.size(stage), self.training.model.channels, on_read=lambda n: self._tell(0.0, "reading images")
-        )
+        size, channels = self.training.size(stage), self.training.model.channels
+        return decoded(dataset, size, channels, on_read=lambda n: self._tell(0.0, "reading images"))
 
     def _tell(self, share: float, what: str = "") -> None:
         """Progress: `share` is how much of the epoch under way is done."""

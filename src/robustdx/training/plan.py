@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, final
 
 from robustdx.attacks import ATTACKS, Attack
@@ -84,13 +84,9 @@ class HardenPlan:
     def __post_init__(self) -> None:
         self._require_numbers()
         if self.model.weights is not None:
-            raise PlanError(
-                f'model: harden begins with fresh weights, got weights={self.model.weights}: to go on from these, write start = "{self.model.weights}"'
-            )
-        if self.stages[-1].size not in (None, self.model.size):
-            raise PlanError(
-                f"the last stage must have the model's own size {self.model.size}, got {self.stages[-1].size}: add a stage without size"
-            )
+            raise PlanError(f"model: harden begins with fresh weights, got weights={self.model.weights}: to go on from these, say start")
+        if self.size_of(len(self.stages) - 1) not in (None, self.model.shape):
+            raise PlanError(f"the last stage must have the model's own size, got {self.stages[-1].size}: add a stage without size")
         for i in range(len(self.stages)):
             self.objective_of(i)
         _ = self.adversary, self.judged_by
@@ -122,6 +118,10 @@ class HardenPlan:
     def judged_by(self) -> Attack | None:
         """The attack that chooses the epoch."""
         return None if self.judge is None else ATTACKS.parse(self.judge)
+
+    def size_of(self, stage: int) -> tuple[int, int] | None:
+        """Height and width of the images of one stage, where it has its own."""
+        return replace(self.model, size=self.stages[stage].size).shape
 
     def objective_of(self, stage: int) -> Objective:
         """What one stage lowers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import torch
 from robustdx.catalogue import dump, key
 from robustdx.data import Dataset, load_dataset
 from robustdx.data.split import cut_groups, with_splits
-from robustdx.errors import DataError, PlanError, WeightsError
-from robustdx.models import DiagnosticModel, new, weights
+from robustdx.errors import DataError, ModelError, PlanError, RobustdxError, WeightsError
+from robustdx.models import DiagnosticModel, folder, new, still, weights
 from robustdx.training.loop import Training
 from robustdx.training.plan import HardenPlan
 from robustdx.training.precision import resolve
@@ -28,8 +29,12 @@ def prepare(plan: HardenPlan, *, device: str = "cpu") -> Training:
     for split in ("train", "val"):
         if not len(data.only(split)):
             raise DataError(f"{data.name}: expected images in the split {split}, found none: training learns on train and chooses on val")
+    if len(data.only("train")) < 2:
+        raise DataError(f"{data.name}: expected at least 2 training images, got 1: batch norm cannot learn from one")
     where = torch.device(device)
     model = _begun(plan, data)
+    for stage in range(len(plan.stages)):
+        _require_size(model, plan.size_of(stage), plan.model.source)
     return Training(plan, model, data.only("train"), data.only("val"), resolve(plan.precision, where), where, len(cut_groups(data)))
 
 
@@ -43,15 +48,16 @@ def as_task(data: Dataset, task: str) -> Dataset:
         return data
     if data.kind == "binary" and task == "multiclass":
         return replace(data, kind="multiclass")
-    raise PlanError(
-        f"task {task} does not fit the data: {data.name} has {len(data.classes)} classes and {data.kind} labels; leave task out or say {data.kind}"
-    )
+    told = f"{data.name} has {len(data.classes)} classes and {data.kind} labels"
+    raise PlanError(f"task {task} does not fit the data: {told}; leave task out or say {data.kind}")
 
 
 def words(training: Training) -> dict[str, Any]:
     """What a run folder belongs to: the plan, and the images and the first weights that it named when it began."""
     images = {d.examples[0].split: [(e.id, str(e.label)) for e in d.examples] for d in (training.train, training.val)}
-    return {**dump(training.plan), "precision": training.precision, "images_key": key(images)}
+    start = training.plan.start
+    begun = {} if start is None else {"start_sha256": sha256(_weights_file(start).read_bytes()).hexdigest()}
+    return {**dump(training.plan), **begun, "precision": training.precision, "images_key": key(images)}
 
 
 def _begun(plan: HardenPlan, data: Dataset) -> DiagnosticModel:
@@ -60,13 +66,36 @@ def _begun(plan: HardenPlan, data: Dataset) -> DiagnosticModel:
         torch.manual_seed(plan.seed)
         model = new(plan.model, data.kind, data.classes)
     if plan.start is not None:
+        _require_classes(plan.start, data)
         weights.fill(model.network, weights.read(_weights_file(plan.start)), plan.start)
     return model
 
 
 def _weights_file(start: str) -> Path:
     path = Path(start)
-    file = path / "model.safetensors" if path.is_dir() else path
+    file = path / folder.WEIGHTS if path.is_dir() else path
     if not file.is_file():
         raise WeightsError(f"start: expected a file of weights or a finished run folder, {start} is neither")
     return file
+
+
+def _require_classes(start: str, data: Dataset) -> None:
+    """Refuse a run folder whose outputs stand for other classes, or for these in another order."""
+    if (Path(start) / folder.FACTS).is_file():
+        classes = folder.facts_of(Path(start))["classes"]
+        if list(classes) != list(data.classes):
+            raise ModelError(f"start: {start} tells apart {', '.join(classes)}, the data {', '.join(data.classes)}: both must be the same")
+
+
+def _require_size(model: DiagnosticModel, size: tuple[int, int] | None, source: str) -> None:
+    """Refuse a stage whose images the network cannot take, before anything runs."""
+    if size is None:
+        return
+    try:
+        with torch.no_grad(), still(model):
+            model(torch.zeros(1, model.channels, *size))
+    except RobustdxError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise ModelError(f"{source} cannot take images of {size[0]} x {size[1]} ({reason}): leave size out of that stage") from error

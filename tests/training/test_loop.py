@@ -1,0 +1,162 @@
+"""A training learns, chooses on validation, and goes on after a death as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from small_training import SMALL, quiet, small, trained
+
+from robustdx.data import load_dataset
+from robustdx.errors import RunError
+from robustdx.models import ModelSpec, load
+from robustdx.store import Store
+from robustdx.training import checkpoint
+from robustdx.training.loop import Loop
+from robustdx.training.prepare import prepare, words
+
+SAME = ("plan.json", "curve.json", "model.json", "model.safetensors", "manifest.json")
+"""What a run leaves that does not depend on when it was interrupted."""
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in SAME}
+
+
+class Stopped(Exception):
+    pass
+
+
+def stopping_after(steps: int):
+    """A watch that interrupts training from inside."""
+    left = iter(range(steps - 1, -1, -1))
+
+    def watch(what: str, done: int, whole: int) -> None:
+        if what.startswith("epoch") and next(left) == 0:
+            raise Stopped
+
+    return watch
+
+
+def test_a_small_network_learns_above_chance(tmp_path):
+    plan = small(
+        data="synthetic,task=binary,images=300",
+        objective={"name": "standard"},
+        judge=None,
+        stages=[{"epochs": 6}],
+        model={"source": "cnn", "size": 32},
+    )
+    curve = json.loads((trained(plan, tmp_path / "run") / "curve.json").read_text())
+    assert max(e["balanced_accuracy"] for e in curve["epochs"]) > 0.65
+    assert curve["epochs"][-1]["loss"] < curve["epochs"][0]["loss"]
+
+
+def test_the_epoch_is_chosen_in_the_last_stage_by_the_number_that_was_asked_for(finished):
+    curve = json.loads((finished / "curve.json").read_text())
+    last = [e for e in curve["epochs"] if e["size"] == [20, 20]]
+    best = max(last, key=lambda e: e["robust_balanced_accuracy"])
+    assert curve["chosen_by"] == "robust_balanced_accuracy"
+    assert curve["chosen"] == best["epoch"]
+    assert [e["objective"] for e in curve["epochs"]] == ["standard", "madry", "madry"]
+
+
+def test_the_model_in_the_folder_is_the_one_that_was_chosen(finished, training):
+    curve = json.loads((finished / "curve.json").read_text())
+    model = load(ModelSpec(source=str(finished)), training.val.kind, training.val.classes)
+    loop = Loop(training, Store(finished), quiet)
+    numbers = training.judge(model, loop._read(training.val, 1), (20, 20))
+    chosen = curve["epochs"][curve["chosen"] - 1]
+    assert numbers == {name: chosen[name] for name in numbers}
+
+
+def test_a_finished_folder_holds_no_checkpoint(finished):
+    assert not (finished / checkpoint.FILE).exists()
+    assert sorted(p.name for p in finished.iterdir()) == sorted([*SAME, "times.json"])
+
+
+@pytest.mark.parametrize("steps", [1, 6, 12])
+def test_interrupted_anywhere_it_ends_with_the_same_bytes(steps, finished, training, tmp_path):
+    store = Store.open(tmp_path / "run", words(training))
+    with pytest.raises(Stopped):
+        Loop(training, store, stopping_after(steps), keep_every=0).run()
+    Loop(training, store, quiet, keep_every=0).run()
+    assert content(store.path) == content(finished)
+
+
+SCRIPT = """
+import json, sys, torch
+torch.set_num_threads(int(sys.argv[3]))
+from pathlib import Path
+from robustdx.catalogue import build
+from robustdx.store import Store
+from robustdx.training.loop import Loop
+from robustdx.training.plan import HardenPlan
+from robustdx.training.prepare import prepare, words
+training = prepare(build(HardenPlan, json.loads(sys.argv[1]), where="plan"))
+Loop(training, Store.open(Path(sys.argv[2]), words(training)), lambda *a: None, keep_every=0.05).run()
+"""
+
+
+def test_killed_it_ends_with_the_same_bytes(finished, training, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", SCRIPT, json.dumps(SMALL), str(folder), str(torch.get_num_threads())]
+    process = subprocess.Popen(command)
+    until = time.monotonic() + 120
+    while not (folder / checkpoint.FILE).exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (folder / "manifest.json").exists(), "the training was over before it was killed"
+    Loop(training, Store.open(folder, words(training)), quiet).run()
+    assert content(folder) == content(finished)
+
+
+def test_every_image_of_a_batch_is_independent_of_the_global_stream(finished, tmp_path):
+    torch.manual_seed(12345)
+    assert content(trained(small(), tmp_path / "run")) == content(finished)
+
+
+def test_the_global_stream_is_left_alone(tmp_path):
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    trained(small(stages=[{"epochs": 1}], judge=None), tmp_path / "run")
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_loss_that_is_no_number_stops_with_a_sentence(tmp_path):
+    plan = small(learning_rate=1e30, warm_up=0, judge=None, stages=[{"epochs": 3}], objective={"name": "standard"}, precision="float32")
+    with pytest.raises(RunError, match=r"the loss became (nan|inf) at step \d+ of 12: training has diverged; .*learning_rate below 1e\+30"):
+        trained(plan, tmp_path / "run")
+    assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+def test_a_damaged_checkpoint_is_refused(training, tmp_path):
+    store = Store.open(tmp_path / "run", words(training))
+    (store.path / checkpoint.FILE).write_bytes(b"not a checkpoint")
+    with pytest.raises(RunError, match="cannot be read as a checkpoint"):
+        Loop(training, store, quiet)
+
+
+def test_a_checkpoint_with_code_is_refused_and_not_run(training, tmp_path):
+    class Code:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "harm"),))
+
+    store = Store.open(tmp_path / "run", words(training))
+    torch.save({"words": "{}", "best": None, "learner": Code()}, store.path / checkpoint.FILE)
+    with pytest.raises(RunError, match="cannot be read as a checkpoint"):
+        Loop(training, store, quiet)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_training_starts_from_the_weights_of_another_run(finished):
+    begun = prepare(small(start=str(finished)))
+    kept = load(ModelSpec(source=str(finished)), "binary", load_dataset(SMALL["data"]).classes)
+    for name, value in kept.network.state_dict().items():
+        assert torch.equal(begun.model.network.state_dict()[name], value)

@@ -1,0 +1,88 @@
+"""A training in words: every key documented, every slip named."""
+
+import dataclasses
+import tomllib
+
+import pytest
+import tomli_w
+from small_training import small
+
+from robustdx.attacks import FGSM
+from robustdx.catalogue import build, document, dump
+from robustdx.errors import DataError, ModelError, PlanError, WeightsError
+from robustdx.threats import Linf
+from robustdx.training import Madry, Standard
+from robustdx.training.augment import Augment
+from robustdx.training.plan import HardenPlan, Stage
+from robustdx.training.prepare import prepare
+
+
+def test_a_plan_survives_being_written_down():
+    plan = small(augment={"mirror": False, "rotate": 3})
+    again = build(HardenPlan, tomllib.loads(tomli_w.dumps(dump(plan))), where="plan")
+    assert again == plan
+    assert again.augment == Augment(mirror=False, rotate=3.0)
+    assert again.stages[1] == Stage(epochs=2)
+
+
+def test_words_become_methods():
+    plan = small()
+    assert plan.objective_of(0) == Standard()
+    assert plan.objective_of(1) == Madry(steps=1)
+    assert plan.adversary == Linf(2 / 255)
+    assert plan.judged_by == FGSM()
+    assert [plan.stage_of(epoch) for epoch in range(plan.epochs)] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("cls", [HardenPlan, Stage, Augment, Standard, Madry])
+def test_every_key_is_documented(cls):
+    assert all(document(cls)[field.name] for field in dataclasses.fields(cls))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"objektive": "madry"}, "did you mean objective?"),
+        ({"objective": {"name": "madri"}}, "did you mean madry?"),
+        ({"objective": {"name": "madry", "step": 3}}, "did you mean steps?"),
+        ({"judge": {"name": "pdg"}}, "did you mean pgd?"),
+        ({"augment": {"miror": True}}, "did you mean mirror?"),
+        ({"augment": {"rotate": -1}}, "rotate must be at least 0, got -1"),
+        ({"stages": []}, "at least one stage"),
+        ({"stages": [{"epochs": 0}]}, "at least 1 epoch, got 0"),
+        ({"stages": [{"epochs": 1, "size": [1, 2, 3]}]}, "(height, width)"),
+        ({"stages": [{"epochs": 1, "size": 16}]}, "the last stage must have the model's own size, got 16"),
+        ({"batch_size": 1}, "at least 2"),
+        ({"learning_rate": 0}, "learning_rate must be above 0"),
+        ({"sampling": 1.5}, "sampling must lie between 0 and 1, got 1.5"),
+        ({"average": 1}, "average must lie between 0 and 1"),
+        ({"eps": "3"}, "eps must lie in [0, 1]"),
+        ({"eps": "two"}, "a fraction like 8/255"),
+        ({"model": {"source": "cnn", "size": 20, "weights": "w.safetensors"}}, "say start"),
+    ],
+)
+def test_a_plan_that_means_nothing_is_refused(changes, told):
+    with pytest.raises(PlanError) as refusal:
+        small(**changes)
+    assert told in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal", "told"),
+    [
+        ({"data": "synthetic", "task": "multilabel"}, PlanError, "leave task out or say multiclass"),
+        ({"start": "nowhere"}, WeightsError, "nowhere is neither"),
+        ({"model": {"source": "timm:resnet81", "size": 20}}, ModelError, "did you mean"),
+        ({"stages": [{"epochs": 1, "size": 4}, {"epochs": 1}]}, ModelError, "cannot take images of 4 x 4"),
+        ({"data": "folder:nowhere"}, DataError, "nowhere"),
+    ],
+)
+def test_what_does_not_exist_or_fit_is_refused_before_anything_runs(changes, refusal, told):
+    with pytest.raises(refusal) as came:
+        prepare(small(**changes))
+    assert told in str(came.value)
+
+
+def test_a_start_with_other_classes_is_refused(finished):
+    with pytest.raises(ModelError, match="both must be the same"):
+        prepare(small(data="synthetic,images=100", start=str(finished)))
