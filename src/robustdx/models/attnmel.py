@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import vgg16_bn
+from torchvision.models.vgg import cfgs, make_layers
 
 from robustdx.errors import ModelError
 
@@ -52,7 +52,7 @@ class AttnMel(nn.Module):
 
     def __init__(self, classes: int, normalize_attn: bool = True) -> None:
         super().__init__()
-        layers = list(vgg16_bn(weights=None, init_weights=False).features)
+        layers = list(make_layers(cfgs["D"], batch_norm=True))
         blocks = [nn.Sequential(*layers[first:end]) for first, end in STAGES]
         self.conv_block1, self.conv_block2, self.conv_block3, self.conv_block4, self.conv_block5 = blocks
         self.attn1 = Attention(256, 512, 256, 4, normalize_attn)

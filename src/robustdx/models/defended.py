@@ -9,7 +9,7 @@ import torch
 from robustdx.draws import Draws
 from robustdx.models.diagnostic import DiagnosticModel
 from robustdx.tasks import Task
-from robustdx.tensors import Images, Outputs
+from robustdx.tensors import Images, Outputs, require_pixels
 
 
 class Purifier(Protocol):
@@ -26,10 +26,18 @@ class Defended(DiagnosticModel):
         super().__init__(
             model.network, model.task, size=model.size, mean=mean, std=std, outputs=model.outputs, resize=model.resize, order=model.order
         )
-        self.model, self.purifier = model, purifier
+        self.model, self.purifier, self.dtype = model, purifier, model.dtype
+        self.to(model.mean.device)
+        self.training = model.training
 
     def forward(self, x: Images, draws: Draws | None = None) -> Outputs:
-        """Logits of the purified images; without draws, each position in the batch draws from its own fixed stream."""
+        """Logits of the purified images; without draws, each position in the batch draws from its own fixed stream.
+
+        Raises:
+            ImageError: pixels outside [0, 1], before or after the purifier.
+        """
+        if not torch.compiler.is_compiling():
+            require_pixels(x)
         given = draws or Draws(0, tuple(str(i) for i in range(len(x))))
         return self.model(self.purifier(x, given.fork("purify")), draws)
 

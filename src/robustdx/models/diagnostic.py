@@ -105,18 +105,23 @@ class DiagnosticModel(nn.Module):
     def in_precision(self, dtype: torch.dtype) -> DiagnosticModel:
         """A copy whose network computes in `dtype` (channels last); pixels, losses and outputs stay float32.
 
-        A network that cannot (a program with its types written into it, one that calls `.float()` on the way) is given back
-        in float32, sharing its weights: the `dtype` of what comes back says which.
+        A network that cannot (a frozen program, one that calls `.float()` on the way) is given back in float32, sharing its
+        weights: the `dtype` of what comes back says which.
         """
+        same = self._like(self.network, self.task).train(self.training)
+        if next(self.network.parameters(), None) is None:
+            return same
         try:
-            network: Any = copy.deepcopy(self.network)
-            other = self._like(network.to(dtype=dtype, memory_format=torch.channels_last), self.task).train(self.training)
+            with torch.no_grad():  # TorchScript's weights would keep a history of being converted
+                network: Any = copy.deepcopy(self.network)
+                network = network.to(dtype=dtype, memory_format=torch.channels_last)
+            other = self._like(network, self.task).train(self.training)
             other.dtype = dtype
             if other._runs():
                 return other
         except (RuntimeError, TypeError, ValueError, NotImplementedError, copy.Error) as reason:
             log.info("the network stays in float32: %s", reason)
-        return self._like(self.network, self.task).train(self.training)
+        return same
 
     def _like(self, network: nn.Module, task: Task) -> DiagnosticModel:
         mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
@@ -133,8 +138,9 @@ class DiagnosticModel(nn.Module):
         x = torch.full((1, self.channels, *self.size), 0.5, device=self.mean.device, requires_grad=True)
         modes = {module: module.training for module in self.modules()}
         try:
-            outputs = self.eval()(x)
-            (grad,) = torch.autograd.grad(outputs.sum(), x)
+            with torch.enable_grad():
+                outputs = self.eval()(x)
+                (grad,) = torch.autograd.grad(outputs.sum(), x)
         finally:
             for module, mode in modes.items():
                 module.training = mode

@@ -125,7 +125,9 @@ def looks_like_probabilities(outputs: Outputs, seen: Activations) -> str:
         return f"the network ends in a {found[1]}"
     if outputs.shape[1] > 1 and bool((outputs >= 0).all()) and bool(((outputs.sum(1) - 1).abs() < 1e-4).all()):
         return "its outputs are positive and sum to 1"
-    return "all its outputs lie between 0 and 1" if bool(((outputs >= 0) & (outputs <= 1)).all()) else ""
+    between = bool(((outputs >= 0) & (outputs <= 1)).all())
+    activated = any(each.p.shape == outputs.shape for each in seen.seen.values())
+    return "it computes probabilities on the way, and all its outputs lie between 0 and 1" if between and activated else ""
 
 
 def _inverse(p: Outputs, activation: Activation) -> Outputs:
