@@ -38,6 +38,7 @@ def make_run(
     budgets: dict[str, tuple[float, ...]] | None = None,
     holds: float = 0.35 / 255,
     grouped: bool = True,
+    accuracy: float = 0.8,
     early_stop: bool = False,
     cut_groups: int = 0,
     model: str = "ResNet-18",
@@ -48,7 +49,7 @@ def make_run(
     """A finished run in `folder`. `holds` is the Linf budget that half of the rightly answered images survive."""
     rng = np.random.default_rng(7)
     store = Store.open(folder, {"attacks": list(attacks)})
-    people = _People(rng, kind, classes, shares, images, grouped, holds)
+    people = _People(rng, kind, classes, shares, images, grouped, holds, accuracy)
     about = {"name": model, "source": "resnet18.safetensors", "weights": "model.safetensors", "sha256": "9f2c" * 16}
     about |= {"parameters": 11_180_103, "size": list(SIZE), "classes": list(classes)}
     described = {"source": source, "name": data, "kind": kind, "classes": list(classes), "split": "test", "images": images}
@@ -82,11 +83,13 @@ def edit(folder: Path, **changes: Any) -> Path:
 class _People:
     """Images with their labels, and the budget at which each gives way."""
 
-    def __init__(self, rng: Any, kind: str, classes: tuple[str, ...], shares: tuple[float, ...], n: int, grouped: bool, holds: float):
+    def __init__(
+        self, rng: Any, kind: str, classes: tuple[str, ...], shares: tuple[float, ...], n: int, grouped: bool, holds: float, accuracy: float
+    ):
         self.rng, self.kind, self.classes = rng, kind, classes
         self.truth = rng.choice(len(classes), n, p=np.array(shares) / sum(shares))
         self.groups = [f"HAM_{g:07d}" for g in np.sort(rng.integers(0, int(n * 0.75), n))] if grouped else [None] * n
-        self.right = rng.random(n) < 0.8
+        self.right = rng.random(n) < accuracy
         self.gives_way = holds * np.exp(0.7 * rng.standard_normal(n))
 
     @property

@@ -106,6 +106,11 @@ def test_many_budgets_do_not_crowd_the_first_screen(tmp_path):
     assert [round(255 * eps) for eps, _ in f.told("linf")] == [1, 2, 3, 6, 8, 11, 13]
 
 
+def test_a_model_that_guesses_is_not_said_to_stand(tmp_path):
+    f = said(tmp_path, images=200, accuracy=0.14, holds=ROBUST)
+    assert words.headline(f).endswith("hardly better than guessing: attacking it says little.")
+
+
 def test_a_sound_run_has_no_cautions(run):
     assert titles(read(run)) == []
 

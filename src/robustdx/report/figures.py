@@ -134,8 +134,7 @@ def _reference(f: Findings, metric: str) -> tuple[str, float] | None:
         return f"always answering “{f.majority[0]}” ({percent(f.majority[1])})", f.majority[1]
     if metric != "balanced_accuracy" or not f.classes:
         return None
-    chance = 0.5 if f.kind == "multilabel" else 1 / len(f.classes)
-    return f"guessing ({percent(chance)})", chance
+    return f"guessing ({percent(f.chance)})", f.chance
 
 
 def _alt(f: Findings, threat: str, metric: str) -> str:

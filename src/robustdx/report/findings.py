@@ -133,6 +133,18 @@ class Findings:
         name, count = Counter(self.labels).most_common(1)[0]
         return name, count / self.decisions
 
+    @property
+    def chance(self) -> float:
+        """Balanced accuracy of guessing: over the classes that occur; a half for several findings."""
+        occurring = sum(n > 0 for n in self.labels.values()) or len(self.classes)
+        return 0.5 if self.kind == "multilabel" else 1 / max(1, occurring)
+
+    @property
+    def guesses(self) -> bool:
+        """Whether the clean balanced accuracy cannot be told from guessing: then an attack has nothing to show."""
+        balanced = estimate(self.clean, "balanced_accuracy")
+        return balanced is not None and balanced.low is not None and balanced.low <= self.chance
+
     def first_below(self, threat: str, metric: str, bound: float) -> float | None:
         """The smallest tested budget at which the worst case of a metric lies below a bound."""
         return next((eps for eps, cell in self.curve(threat) if (e := estimate(cell, metric)) and e.value < bound), None)

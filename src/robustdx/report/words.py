@@ -22,6 +22,8 @@ def headline(f: Findings) -> str:
     start = f"{name(f)} decides {hundred(clean.value)} of 100 {things(f)} correctly"
     threat, eps = _shown_budget(f)
     worst = estimate(f.worst(threat, eps), "accuracy") if eps else None
+    if f.guesses:
+        return f"{start}, hardly better than guessing: attacking it says little."
     if eps is None or worst is None:
         return f"{start}. No attack was tried on it."
     change = "a change too small to see" if eps == f.unseen else f"a change of at most {size(threat, eps)}"
@@ -135,7 +137,7 @@ def _compared(f: Findings, accuracy: Estimate | None) -> str:
     if not f.majority or accuracy is None:
         return ""
     label, share = f.majority
-    verdict = "" if accuracy.value > share else ", which is no worse"
+    verdict = "" if accuracy.value > share else ", which is not worse"
     return f" Always answering “{label}” would score {percent(share)}{verdict}."
 
 
