@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 from torch.utils.data import Dataset as TorchDataset
 
+from robustdx.attacks import ATTACKS
 from robustdx.auditing import prepare
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.run import Audit, Progress
-from robustdx.catalogue import build, dump
+from robustdx.catalogue import build
 from robustdx.data import Dataset
 from robustdx.data.in_memory import channels_of, from_torch
-from robustdx.models import DiagnosticModel
+from robustdx.errors import ModelError
+from robustdx.models import DiagnosticModel, ModelSpec
+from robustdx.models.trial import require_sound
 from robustdx.report.page import write_report
 from robustdx.store import Store
 from robustdx.tasks import TASKS
@@ -29,7 +34,7 @@ def audit(
     task: str | None = None,
     classes: Sequence[str] | None = None,
     patients: Sequence[object] | None = None,
-    size: tuple[int, int] | None = None,
+    size: int | tuple[int, int] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     outputs: str = "logits",
@@ -49,48 +54,73 @@ def audit(
     Raises:
         RobustdxError: images outside [0, 1], outputs or labels that do not fit, a folder that holds another run.
     """
-    kind = None if task in (None, "auto") else task
-    whole = dataset if isinstance(dataset, Dataset) else from_torch(dataset, classes, kind, patients)  # type: ignore[arg-type]
-    settings = {"model": {"source": "memory"}, "data": "memory", **plan}
-    made = build(AuditPlan, settings, where="audit")
-    model = _as_model(network, whole, size, mean, std, outputs)
-    return run(prepare.assemble(made, model, whole), Path(out), command="robustdx.audit(network, dataset, ...)", progress=progress)
+    spec = {"source": "memory", "size": size, "mean": _numbers(mean), "std": _numbers(std), "outputs": outputs}
+    made = build(AuditPlan, {"model": spec, "data": "memory", "task": task or "auto", **plan, **_attacks(plan)}, where="audit")
+    kind = None if made.task == "auto" else made.task
+    if isinstance(network, DiagnosticModel):
+        kind, classes = TASKS.name(network.task), classes or network.task.classes  # type: ignore[assignment]
+    whole = prepare.as_task(dataset, kind or "auto") if isinstance(dataset, Dataset) else from_torch(dataset, classes, kind, patients)
+    model = _as_model(network, whole, made.model)
+    ready = prepare.assemble(made, model, whole, str(model.mean.device))
+    return run(ready, Path(out), command="robustdx.audit(network, dataset, ...)", progress=progress)
 
 
 def run(ready: Audit, out: Path, *, command: str, progress: Progress | None = None) -> dict[str, Any]:
-    """Run or go on with an audit that is loaded, write its report, and return results.json."""
-    store = Store.open(out, prepare.words(ready))
-    if not store.whole:
+    """Run or go on with an audit that is loaded, write its report, and return results.json.
+
+    Every image is read before the folder is touched, so that one that cannot be read leaves nothing behind.
+    """
+    words, tell = prepare.words(ready), progress or (lambda what, done, total: None)
+    if not finished(ready, out):
+        Store(out).require(words)
+        ready = ready.read(tell)
+        store = Store.open(out, words)
         store.write_json("run.json", prepare.facts(ready, command))
-        ready.run(store, progress or (lambda what, done, total: None))
+        ready.run(store, tell)
         write_report(store.path)
         store.finish_run()
-    return store.read_json("results.json")
+    return Store(out).read_json("results.json")
 
 
-def finished(plan: AuditPlan, out: Path) -> bool:
-    """Whether `out` holds this plan's run, whole: then nothing needs to be loaded."""
+def finished(ready: Audit, out: Path) -> bool:
+    """Whether `out` holds this audit, whole: of the same plan, weights and images."""
     store = Store(out)
-    return store.whole and store.belongs_to(dump(plan))
+    return store.whole and store.belongs_to(prepare.words(ready))
 
 
-def _as_model(
-    network: nn.Module,
-    whole: Dataset,
-    size: tuple[int, int] | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-    outputs: str,
-) -> DiagnosticModel:
-    if isinstance(network, DiagnosticModel):
-        return network
-    channels = len(mean) if mean is not None else channels_of(whole)
-    pixels = whole.read(whole.examples[0], None, channels)
-    return DiagnosticModel(
+def _as_model(network: nn.Module, whole: Dataset, spec: ModelSpec) -> DiagnosticModel:
+    prepare.require_images(whole)
+    model = network if isinstance(network, DiagnosticModel) else _wrapped(network, whole, spec)
+    if tuple(model.task.classes) != tuple(whole.classes):
+        names = [", ".join(task) for task in (model.task.classes, whole.classes)]
+        raise ModelError(f"expected the model and the data to have the same classes, got {names[0]} and {names[1]}: give classes=[...]")
+    if model.size is not None:
+        require_sound(model, "the network")
+    return model
+
+
+def _wrapped(network: nn.Module, whole: Dataset, spec: ModelSpec) -> DiagnosticModel:
+    channels = spec.channels if spec.mean else channels_of(whole)
+    height, width = whole.read(whole.examples[0], None, channels).shape[:2]
+    model = DiagnosticModel(
         network,
         TASKS.find(whole.kind)(whole.classes),
-        size=size or pixels.shape[:2],
-        mean=mean or (0.0,) * channels,
-        std=std or (1.0,) * channels,
-        outputs=outputs,  # type: ignore[arg-type]
+        size=spec.shape or (height, width),
+        mean=spec.mean or (0.0,) * channels,
+        std=spec.std or (1.0,) * channels,
+        outputs=spec.outputs,
     )
+    weight = next(chain(network.parameters(), network.buffers()), None)
+    return model if weight is None else model.to(weight.device)
+
+
+def _numbers(values: Sequence[float] | None) -> list[float] | None:
+    return None if values is None else [float(v) for v in values]
+
+
+def _attacks(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Attacks as the tables of a plan; from Python they may also be names, or attacks: PGD(steps=20)."""
+    given = plan.get("attacks", ())
+    several = given if isinstance(given, list | tuple) else [given]
+    tables = [{"name": a} if isinstance(a, str) else ATTACKS.dump(a) if is_dataclass(a) else a for a in several]
+    return {"attacks": tables} if tables else {}

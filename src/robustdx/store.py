@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,27 +43,40 @@ class Store:
             RunError: the folder holds another plan's run, or something else.
         """
         store = cls(Path(path))
-        wanted = json.dumps(plan, indent=1, sort_keys=True)
-        if store.plan_file.exists():
-            if store.plan_file.read_text() != wanted:
-                changed = _difference(json.loads(store.plan_file.read_text()), plan)
-                raise RunError(f"{path} holds the run of another plan ({changed}): give another --out, or remove the folder")
-            return store
-        if store.path.exists() and (not store.path.is_dir() or any(p.suffix != ".part" for p in store.path.iterdir())):
-            raise RunError(f"expected a new or empty folder, or a run of robustdx; {path} is neither: give another --out")
-        with refusing_disk_errors(store.path):
-            store.path.mkdir(parents=True, exist_ok=True)
-        store.write_text("plan.json", wanted)
+        store.require(plan)
+        if not store.plan_file.exists():
+            try:
+                store.write_text("plan.json", json.dumps(plan, indent=1, sort_keys=True))
+            except RunError:
+                with suppress(OSError):
+                    store.path.rmdir()  # only where it is empty: no run has begun
+                raise
         return store
+
+    def require(self, plan: Mapping[str, Any]) -> None:
+        """Refuse a folder that holds another plan's run, or something else. Nothing is written.
+
+        Raises:
+            RunError: says what differs.
+        """
+        if self.plan_file.is_file():
+            stored, wanted = self._stored(), json.loads(json.dumps(plan))
+            if stored != wanted:
+                changed = _difference(stored, wanted)
+                raise RunError(f"{self.path} holds the run of another plan ({changed}): give another --out, or remove the folder")
+            return
+        with refusing_disk_errors(self.path):
+            fresh = not self.path.exists() or (self.path.is_dir() and all(p.suffix == ".part" for p in self.path.iterdir()))
+        if not fresh:
+            raise RunError(f"expected a new or empty folder, or a run of robustdx; {self.path} is neither: give another --out")
 
     @property
     def plan_file(self) -> Path:
         return self.path / "plan.json"
 
     def belongs_to(self, plan: Mapping[str, Any]) -> bool:
-        """Whether this is a run of these words (it may know more: the weights and images that they named)."""
-        stored = json.loads(self.plan_file.read_text()) if self.plan_file.exists() else {}
-        return all(stored.get(k) == v for k, v in json.loads(json.dumps(plan)).items()) and bool(stored)
+        """Whether this is the run of a plan."""
+        return self.plan_file.is_file() and self._stored() == json.loads(json.dumps(plan))
 
     @property
     def whole(self) -> bool:
@@ -136,6 +149,15 @@ class Store:
         with refusing_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_with(path, fill)
+
+    def _stored(self) -> dict[str, Any]:
+        """The plan that the folder belongs to."""
+        try:
+            return dict(json.loads(self.plan_file.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(
+                f"expected the plan of a run in {self.plan_file}, got {error}: give another --out, or remove the folder"
+            ) from error
 
 
 def home(cell: Cell) -> Path:

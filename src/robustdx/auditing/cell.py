@@ -11,9 +11,10 @@ from torch import Tensor
 
 from robustdx.attacks import Attack
 from robustdx.draws import Draws
+from robustdx.errors import ModelError
 from robustdx.models.crafting import Subject
 from robustdx.models.diagnostic import DiagnosticModel
-from robustdx.tensors import Images, Labels
+from robustdx.tensors import Images, Labels, Outputs
 from robustdx.threats import Threat
 
 Row = dict[str, Any]
@@ -88,8 +89,19 @@ def _judge(model: DiagnosticModel, x: Images, draws: Draws) -> list[tuple[list[f
     """Probabilities and decision of each image, in float32."""
     with torch.no_grad():
         outputs = model.exact(x, draws.fork("verdict"))
+    _require_numbers(outputs, draws)
     scores, decisions = model.task.probabilities(outputs).cpu(), model.task.decide(outputs).cpu()
     return [(_list(s), [int(v) for v in _list(d)]) for s, d in zip(scores, decisions, strict=True)]
+
+
+def _require_numbers(outputs: Outputs, draws: Draws) -> None:
+    """Refuse an answer that is none: it can be neither right nor wrong."""
+    finite = outputs.isfinite().all(1).tolist()
+    if not all(finite):
+        image = draws.ids[finite.index(False)]
+        raise ModelError(
+            f"expected finite outputs, the network answers NaN or infinity on the image {image}: check its weights and its range"
+        )
 
 
 def _list(values: Tensor) -> list[float]:

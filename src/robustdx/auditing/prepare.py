@@ -16,10 +16,10 @@ import torch
 from robustdx.auditing.plan import AuditPlan, resolve
 from robustdx.auditing.run import Audit
 from robustdx.catalogue import document, dump, key
-from robustdx.data import Dataset, load_dataset
+from robustdx.data import Dataset, Example, load_dataset
 from robustdx.data.split import cut_groups, subset, with_splits
-from robustdx.errors import DataError, PlanError
-from robustdx.models import DiagnosticModel, load
+from robustdx.errors import DataError, ModelError, PlanError
+from robustdx.models import Defended, DiagnosticModel, load, still
 
 
 def prepare(plan: AuditPlan, *, trust_code: bool = False, device: str = "cpu") -> Audit:
@@ -35,13 +35,53 @@ def prepare(plan: AuditPlan, *, trust_code: bool = False, device: str = "cpu") -
 
 def assemble(plan: AuditPlan, model: DiagnosticModel, whole: Dataset, device: str = "cpu") -> Audit:
     """An audit of a model and data that are loaded already."""
-    if not len(whole):
-        raise DataError(f"{whole.name}: expected images, found none: check the path")
+    require_images(whole)
     if not model.resize and model.size is None:
         raise PlanError("the size of the network's images is not known: give size = [height, width]")
-    where = torch.device(device)
+    where = require_device(device)
+    require_gradient(model)
     split, data = choose(plan, whole)
     return Audit(plan, model, data, split, resolve(plan.precision, where), where, whole.name, len(cut_groups(whole)))
+
+
+def require_images(whole: Dataset) -> None:
+    """Refuse a data set without images."""
+    if not len(whole):
+        raise DataError(f"{whole.name}: expected images, found none: check the path")
+
+
+def require_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        PlanError: there is none.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise PlanError(f"expected a device that this machine has, such as cpu or cuda, got {name!r} ({reason}): give another") from None
+    return device
+
+
+def require_gradient(model: DiagnosticModel) -> None:
+    """Try one backward pass: every attack here follows the gradient.
+
+    Raises:
+        ModelError: the network passes none back.
+    """
+    assert model.size is not None
+    x = torch.full((1, model.channels, *model.size), 0.5, device=model.mean.device, requires_grad=True)
+    try:
+        with still(model):
+            torch.autograd.grad(model(x).sum(), x)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise ModelError(
+            f"the attacks follow the gradient of the outputs back to the pixels, and this network passes none back ({reason}): "
+            "take out what cuts it (detach, no_grad, argmax, rounding), or export the network itself"
+        ) from None
 
 
 def as_task(dataset: Dataset, task: str) -> Dataset:
@@ -80,13 +120,29 @@ def choose(plan: AuditPlan, whole: Dataset) -> tuple[str, dict[str, Dataset]]:
 def _trained_on(plan: AuditPlan) -> bool:
     """Whether the network was hardened on these data: then only the images that it never saw may be audited."""
     made = Path(plan.model.source) / "plan.json"
-    return made.is_file() and plan.data in json.dumps(json.loads(made.read_text()))
+    return made.is_file() and json.dumps(plan.data)[1:-1] in made.read_text()
 
 
 def words(audit: Audit) -> dict[str, Any]:
     """What a run folder belongs to: the plan, and the weights and images that it named when it began."""
-    images = {split: [(e.id, str(e.label)) for e in d.examples] for split, d in audit.data.items()}
-    return {**dump(audit.plan), "precision": audit.precision, "weights_sha256": fingerprint(audit.model), "images_key": key(images)}
+    images = {split: [(e.id, str(e.label), _content(d, e)) for e in d.examples] for split, d in audit.data.items()}
+    found = {"weights_sha256": fingerprint(audit.model), "images_key": key(images), "shown": _shown(audit.model)}
+    return {**dump(audit.plan), "precision": audit.precision, **found}
+
+
+def _content(dataset: Dataset, example: Example) -> Any:
+    """What tells other pixels under the same name: a hash where they are in memory, the size of the file where not."""
+    if example.file:
+        return Path(example.file).stat().st_size
+    fingerprint = getattr(dataset.read, "fingerprint", None)
+    return fingerprint(example) if fingerprint else None
+
+
+def _shown(model: DiagnosticModel) -> dict[str, Any]:
+    """What the network is shown of an image: with a network in memory, the plan does not say."""
+    mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
+    words = {"size": list(model.size or ()), "mean": mean, "std": std, "outputs": model.outputs}
+    return {**words, "purifier": repr(model.purifier)} if isinstance(model, Defended) else words
 
 
 def facts(audit: Audit, command: str) -> dict[str, Any]:
@@ -98,7 +154,7 @@ def facts(audit: Audit, command: str) -> dict[str, Any]:
         "robustdx": version("robustdx"),
         "command": command,
         "model": {
-            "name": type(network).__name__,
+            "name": _name(audit),
             "source": audit.plan.model.source,
             "weights": audit.plan.model.weights,
             "sha256": fingerprint(audit.model),
@@ -125,6 +181,12 @@ def facts(audit: Audit, command: str) -> dict[str, Any]:
         "bootstrap": audit.plan.bootstrap,
         "documents": {label: _documented(attack) for label, attack in audit.plan.methods()},
     }
+
+
+def _name(audit: Audit) -> str:
+    """What a reader calls the network: the part of its source that names it, or its class where it is in memory."""
+    source = audit.plan.model.source
+    return type(audit.model.network).__name__ if source == "memory" else Path(source.rpartition(":")[2]).name
 
 
 def _documented(attack: object) -> dict[str, Any]:

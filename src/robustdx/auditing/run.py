@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -52,17 +52,26 @@ class Audit:
         """How many images all cells have together: the length of the run."""
         return sum(len(self.data[cell.split]) for cell, _, _ in self.cells)
 
+    def read(self, progress: Progress) -> Audit:
+        """The same audit with every image decoded once and held in memory.
+
+        Images attacked at their original sizes are read to see that they can be, and read again when their turn comes.
+
+        Raises:
+            ImageError: the first image that cannot be read.
+        """
+        return replace(self, data={split: self._read(dataset, progress) for split, dataset in self.data.items()})
+
     def run(self, store: Store, progress: Progress) -> None:
         """Make every cell that is not whole yet, then the numbers."""
         exact, fast = self.networks()
         clean: dict[str, Row] = {}
         done = 0
         with still(exact), still(fast):
-            data = {split: self._in_memory(dataset, progress) for split, dataset in self.data.items()}
             for cell, attack, threat in self.cells:
                 if not store.has(cell):
                     craft = Craft(exact, fast, attack, threat, cell, self.plan.seed, clean, Pictures(store, cell, self.plan.pictures))
-                    self._make(store, craft, data[cell.split], partial(self._tell, progress, cell, done))
+                    self._make(store, craft, self.data[cell.split], partial(self._tell, progress, cell, done))
                 if attack is None:
                     clean |= {row["id"]: row for row in store.records(cell).to_pylist()}
                 done += len(self.data[cell.split])
@@ -82,13 +91,17 @@ class Audit:
         """Images at a time: one by one where each keeps its own size."""
         return 1 if self.model.resize else self.plan.batch_size
 
-    def _in_memory(self, dataset: Dataset, progress: Progress) -> Dataset:
-        """The images decoded once; at their original sizes they are read one by one instead."""
-        if self.model.resize:
-            return dataset
-        size = self.model.size
-        assert size is not None
-        return decoded(dataset, size, self.model.channels, on_read=lambda n: progress("reading images", 0, self.images))
+    def _read(self, dataset: Dataset, progress: Progress) -> Dataset:
+        def tell(n: int) -> None:
+            progress("reading images", n, len(dataset))
+
+        if not self.model.resize:
+            assert self.model.size is not None
+            return decoded(dataset, self.model.size, self.model.channels, on_read=tell)
+        for n, example in enumerate(dataset.examples, start=1):
+            dataset.read(example, None, self.model.channels)
+            tell(n)
+        return dataset
 
     def _make(self, store: Store, craft: Craft, dataset: Dataset, progress: Callable[[int], None]) -> None:
         """One cell, batch by batch, from the first batch that is not kept yet."""

@@ -87,10 +87,10 @@ def carry_out(api: Any, plan: Any, out: Path, screen: Screen, *, trust_code: boo
     """Run a plan with progress on the screen, and say where the report is."""
     from robustdx.auditing import prepare
 
-    if api.finished(plan, out):
+    ready = prepare.prepare(plan, trust_code=trust_code, device=device)
+    if api.finished(ready, out):
         screen.say(f"Nothing to do: {out} holds this audit, finished. The report is {out / 'report.html'}")
         return
-    ready = prepare.prepare(plan, trust_code=trust_code, device=device)
     if ready.cut_groups:
         screen.warn(f"{ready.cut_groups} patients or lesions lie in more than one split: results on the test images will be too good")
     with screen.progress() as progress:

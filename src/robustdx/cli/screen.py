@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 
@@ -38,8 +38,14 @@ class Screen:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self.err) as bar:
-            task = bar.add_task("loading", total=None)
-            yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+            tasks: list[TaskID] = []
+
+            def tell(what: str, done: int, total: int) -> None:
+                if not tasks:  # nothing is drawn before there is something to tell: a refusal stands alone
+                    tasks.append(bar.add_task(what))
+                bar.update(tasks[0], description=what, completed=done, total=total)
+
+            yield tell
 
     def results(self, results: Mapping[str, Any]) -> None:
         """The numbers that come first: accuracy of each cell with its interval."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any, get_args
 
 import numpy as np
@@ -65,6 +66,10 @@ class Kept:
     def __call__(self, example: Example, size: tuple[int, int] | None, channels: int) -> Pixels:
         """The pixels, resized by antialiased bilinear, in grey or colour."""
         return resized(self.pixels[example.id], size, channels)
+
+    def fingerprint(self, example: Example) -> str:
+        """Tells other pixels under the same id."""
+        return blake2b(self.pixels[example.id].tobytes(), digest_size=16).hexdigest()
 
 
 def _pixels(image: Any, where: str) -> Pixels:
