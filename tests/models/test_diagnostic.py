@@ -177,3 +177,16 @@ def test_an_exported_program_in_memory_can_be_set_to_eval(make_tiny: Callable) -
     program = torch.export.export(network, (X,)).module()
     model = DiagnosticModel(program, TASK).eval()
     torch.testing.assert_close(model(X, Draws(0, ("a", "b", "c", "d"))), network(X))
+
+
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
+def test_normalisation_is_the_same_for_every_layout_size_and_batch(form: torch.memory_format, make_tiny: Callable) -> None:
+    model = DiagnosticModel(make_tiny(), TASK, mean=MEAN, std=STD)
+    with torch.inference_mode():
+        model(X)
+    for shape in ((4, 3, 16, 16), (1, 3, 16, 16), (2, 3, 20, 9)):
+        x = torch.rand(shape).contiguous(memory_format=form).requires_grad_()
+        expected = (x - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+        torch.testing.assert_close(model.prepared(x), expected, atol=1e-5, rtol=1e-5)
+        (gradient,) = torch.autograd.grad(model.prepared(x).sum(), x)
+        torch.testing.assert_close(gradient, (1 / torch.tensor(STD).view(3, 1, 1)).expand_as(x))

@@ -7,7 +7,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from robustdx.errors import ModelError, WeightsError
+from robustdx.errors import ModelError, PlanError, WeightsError
 from robustdx.models import ModelSpec, load, new, save
 
 CLASSES = ("a", "b", "c")
@@ -75,3 +75,70 @@ def test_other_classes_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_network_is_refused_with_the_nearest() -> None:
     with pytest.raises(ModelError, match="did you mean resnet18"):
         load(ModelSpec("torchvision:resnet81"), "multiclass", CLASSES)
+
+
+def test_a_model_for_one_answer_is_not_asked_for_findings(tmp_path: Path) -> None:
+    spec = ModelSpec("cnn", size=32)
+    save(new(spec, "multiclass", CLASSES), spec, tmp_path)
+    with pytest.raises(ModelError, match="was trained for multiclass labels, the data has multilabel labels"):
+        load(ModelSpec(str(tmp_path)), "multilabel", CLASSES)
+
+
+def test_what_the_user_says_wins_over_the_configuration(tmp_path: Path) -> None:
+    spec = ModelSpec("timm:resnet10t", size=(64, 96))
+    save(new(spec, "multiclass", CLASSES), spec, tmp_path)
+    own = load(ModelSpec(str(tmp_path)), "multiclass", CLASSES)
+    asked = load(ModelSpec(str(tmp_path), size=48, mean=(0.5,) * 3, std=(0.25,) * 3), "multiclass", CLASSES)
+    assert (own.size, own.mean.flatten().tolist()) == ((64, 96), pytest.approx([0.485, 0.456, 0.406]))
+    assert (asked.size, asked.mean.flatten().tolist()) == ((48, 48), [0.5, 0.5, 0.5])
+
+
+def test_grey_images_are_asked_for_with_one_mean(tmp_path: Path) -> None:
+    spec = ModelSpec("timm:resnet10t", size=64, mean=(0.5,), std=(0.25,))
+    model = new(spec, "multiclass", CLASSES)
+    save(model, spec, tmp_path)
+    again = load(ModelSpec(str(tmp_path)), "multiclass", CLASSES)
+    assert again.channels == 1
+    assert torch.equal(logits(model, X[:, :1]), logits(again, X[:, :1]))
+
+
+@pytest.mark.parametrize(("size", "shape"), [(None, None), (64, (64, 64)), ((64,), (64, 64)), ((48, 64), (48, 64)), ([48, 64], (48, 64))])
+def test_a_size_is_one_number_or_height_and_width(size: object, shape: object) -> None:
+    assert ModelSpec("cnn", size=size).shape == shape  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("words", [{"size": 0}, {"size": (1, 2, 3)}, {"size": (8.5,)}, {"mean": (0.5,)}])
+def test_a_spec_that_means_nothing_is_refused(words: dict) -> None:
+    with pytest.raises(PlanError, match="expected"):
+        ModelSpec("cnn", **words)
+
+
+def test_a_network_that_does_not_say_its_size_must_be_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="does not say which size of images it takes: give size"):
+        new(ModelSpec("cnn"), "multiclass", CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"), [("{", "is not the model.json"), ('{"source": "cnn"}', "expected the key classes, which is missing")]
+)
+def test_a_damaged_run_folder_is_refused(content: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(ModelError, match=sentence):
+        load(ModelSpec(str(tmp_path)), "multiclass", CLASSES)
+
+
+def test_a_run_folder_without_its_weights_is_refused(tmp_path: Path) -> None:
+    spec = ModelSpec("cnn", size=32)
+    save(new(spec, "multiclass", CLASSES), spec, tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"cannot read .*model\.safetensors"):
+        load(ModelSpec(str(tmp_path)), "multiclass", CLASSES)
+
+
+def test_probabilities_stay_probabilities_when_saved(tmp_path: Path) -> None:
+    spec = ModelSpec("cnn", size=32)
+    model = new(spec, "multiclass", CLASSES)
+    model.outputs = "probabilities"
+    save(model, spec, tmp_path)
+    with pytest.raises(ModelError, match="say outputs='logits'"):
+        load(ModelSpec(str(tmp_path)), "multiclass", CLASSES)

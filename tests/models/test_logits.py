@@ -142,3 +142,18 @@ def test_gradients_stay_alive_in_bfloat16() -> None:
     (gradient,) = torch.autograd.grad(Binary().loss(model(x), INDEX).sum(), x)
     _, expected = logits_and_gradient(Ending([-40.0], nn.Identity()), Binary(), INDEX, "logits")
     torch.testing.assert_close(gradient, expected, rtol=0.02, atol=0.01)
+
+
+def test_gates_inside_a_network_are_left_alone() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate, self.inner = nn.Parameter(torch.tensor(0.3)), Ending([40.0, -40.0, 0.0], nn.Softmax(dim=1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(x * torch.sigmoid(self.gate))
+
+    gated = Gated()
+    logits, _ = logits_and_gradient(gated, MultiClass(ABC), INDEX, "probabilities")
+    gated.inner.ending = nn.Identity()
+    torch.testing.assert_close(logits, gated(X).detach())

@@ -119,6 +119,16 @@ def test_another_number_of_classes_is_said_in_words(file: Path, make_tiny: Calla
         filled(make_tiny, file)
 
 
+def test_a_last_layer_for_other_classes_can_be_left_as_it_was_drawn(file: Path, make_tiny: Callable) -> None:
+    theirs, ours = make_tiny(1000), make_tiny(3)
+    drawn = ours.head.weight.clone()
+    weights.fill(ours, theirs.state_dict(), "theirs", fresh_head=True)
+    assert torch.equal(ours.head.weight, drawn)
+    assert torch.equal(ours.features[3].weight, theirs.features[3].weight)
+    with pytest.raises(WeightsError, match="missing"):
+        weights.fill(ours, {"head.weight": drawn}, "theirs", fresh_head=True)
+
+
 def test_another_architecture_is_said_in_shapes(network: nn.Module, file: Path, make_tiny: Callable) -> None:
     state = network.state_dict()
     torch.save({**state, "features.0.weight": torch.zeros(8, 1, 3, 3)}, file)

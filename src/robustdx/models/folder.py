@@ -71,6 +71,7 @@ def config_of(facts: Mapping[str, Any]) -> Config:
         classes=tuple(facts["classes"]),
         outputs=facts.get("outputs", "logits"),
         resize=bool(facts.get("resize", False)),
+        kind=facts.get("kind"),
     )
 
 

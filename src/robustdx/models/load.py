@@ -37,6 +37,7 @@ def load(spec: ModelSpec, kind: Kind, classes: Sequence[str], *, trust_code: boo
     """
     task = TASKS.find(kind)(tuple(classes))
     source = find(spec, trust_code=trust_code)
+    _require_kind(source.config.kind, kind, spec.source)
     order_of(source.config.classes, task.classes, spec.source)
     model = _finished(_with_weights(spec, source, task), source.config, spec, task).eval()
     warn_of_probabilities(model, spec.source)
@@ -55,8 +56,7 @@ def new(spec: ModelSpec, kind: Kind, classes: Sequence[str], *, trust_code: bool
         raise ModelError(
             f"{spec.source} is a finished program without a network to train anew: give timm:NAME, torchvision:NAME, cnn or attnmel"
         )
-    config = Config(source.config.size, source.config.mean, source.config.std)
-    return _finished(source.build(task.outputs[-1]), config, spec, task).train()
+    return _finished(source.build(task.outputs[-1]), replace(source.config, classes=None), spec, task).train()
 
 
 def find(spec: ModelSpec, *, trust_code: bool) -> Source:
@@ -151,6 +151,11 @@ def order_of(own: Sequence[str] | None, wanted: Sequence[str], source: str) -> t
         raise ModelError(f"{source} tells apart {_list(own)}, the data {_list(wanted)}: both must name the same classes, in any order")
     order = tuple(places[_plain(name)] for name in wanted)
     return None if order == tuple(range(len(order))) else order
+
+
+def _require_kind(own: str | None, wanted: Kind, source: str) -> None:
+    if own is not None and (own == "multilabel") != (wanted == "multilabel"):
+        raise ModelError(f"{source} was trained for {own} labels, the data has {wanted} labels: take data of the same kind")
 
 
 def _plain(name: str) -> str:

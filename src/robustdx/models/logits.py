@@ -56,7 +56,7 @@ class Activations(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         z: Any = args[0].clone() if func is aten.sigmoid_.default else args[0] if args else None
         out = func(*args, **(kwargs or {}))
-        if func in KINDS and out[:1].numel() <= WIDEST:
+        if func in KINDS and out.dim() > 0 and out[:1].numel() <= WIDEST:
             below_one = 1 - torch.finfo(out.dtype).eps / 2
             self._remember(Seen(out.clamp_(max(SMALLEST, torch.finfo(out.dtype).tiny), below_one), z, KINDS[func]))
         elif func is aten.cat.default:

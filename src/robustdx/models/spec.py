@@ -67,6 +67,8 @@ class Config:
     """Names of the outputs, in the network's own order."""
     outputs: Meaning | None = None
     resize: bool = False
+    kind: str | None = None
+    """What it was trained for: "binary", "multiclass" or "multilabel"."""
 
 
 @final

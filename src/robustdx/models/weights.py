@@ -86,15 +86,17 @@ def fitted(build: Callable[[int], nn.Module], outputs: Iterable[int], path: str 
     raise refusal
 
 
-def fill(network: nn.Module, state: Mapping[str, Tensor], where: str) -> nn.Module:
-    """Give a network its weights, every one of them."""
+def fill(network: nn.Module, state: Mapping[str, Tensor], where: str, *, fresh_head: bool = False) -> nn.Module:
+    """Give a network its weights, every one of them; `fresh_head` leaves a last layer for other classes as it was drawn."""
     wanted = network.state_dict()
     state = _renamed(state, wanted)
     require_names(
         [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")], [k for k in state if k not in wanted], where
     )
-    require_shapes({k: (tuple(v.shape), tuple(state[k].shape)) for k, v in wanted.items() if k in state}, where)
-    network.load_state_dict(dict(state), strict=False)
+    shapes = {k: (tuple(v.shape), tuple(state[k].shape)) for k, v in wanted.items() if k in state}
+    kept = {k: pair for k, pair in shapes.items() if not (fresh_head and _is_head(pair))}
+    require_shapes(kept, where)
+    network.load_state_dict({k: state[k] for k in kept}, strict=False)
     return network
 
 
@@ -110,18 +112,23 @@ def require_shapes(shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
     other = {name: pair for name, pair in shapes.items() if pair[0] != pair[1]}
     if not other:
         return
-    if all(wanted[1:] == found[1:] and wanted and found for wanted, found in other.values()):
+    if len(other) <= 4 and all(_is_head(pair) for pair in other.values()):
         wanted, found = next(iter(other.values()))
-        if len(other) <= 4:
-            raise WeightsError(
-                f"{where} was trained for {found[0]} outputs, the data has classes for {wanted[0]} ({_some(list(other))}): "
-                "take data with the same classes, or train the last layer for these"
-            )
+        raise WeightsError(
+            f"{where} was trained for {found[0]} outputs, the data has classes for {wanted[0]} ({_some(list(other))}): "
+            "take data with the same classes, or train the last layer for these"
+        )
     each = [f"{name} is {found}, expected {wanted}" for name, (wanted, found) in list(other.items())[:3]]
     raise WeightsError(
         f"{where} does not fit this network: {len(other)} weights have another shape ({'; '.join(each)}): "
         "check architecture, size and channels"
     )
+
+
+def _is_head(pair: tuple[tuple[int, ...], tuple[int, ...]]) -> bool:
+    """Whether two shapes differ in the number of outputs alone."""
+    wanted, found = pair
+    return wanted != found and wanted[1:] == found[1:] and bool(wanted and found)
 
 
 def _safetensors(path: Path) -> State:
