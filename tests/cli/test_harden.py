@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import robustdx.cli.harden  # noqa: F401  (registers the command)
+import robustdx.cli.audit
+import robustdx.cli.harden  # noqa: F401  (registers the commands)
 from robustdx.cli import app
 from robustdx.errors import PlanError, RunError
 
@@ -53,7 +54,7 @@ def test_flags_change_single_keys_of_a_plan(tmp_path):
     plan.write_text('data = "synthetic,task=binary,images=60"\nstages = [{ epochs = 7 }]\n[model]\nsource = "cnn"\nsize = 16\n')
     told = harden(plan, "--objective", "madry,steps=3", "--batch-size", 16, "--dry-run")
     assert "7 epochs of 2 steps, madry, 16x16: about" in told
-    assert "42 training and 9 validation images" in told
+    assert "42 training and 11 validation images" in told
     assert "In all about" in told
 
 
