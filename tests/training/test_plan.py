@@ -1,10 +1,14 @@
 """A training in words: every key documented, every slip named."""
 
 import dataclasses
+import json
+import shutil
 import tomllib
 
 import pytest
 import tomli_w
+import torch
+from safetensors.torch import load_file
 from small_training import small
 
 from robustdx.attacks import FGSM
@@ -83,6 +87,17 @@ def test_what_does_not_exist_or_fit_is_refused_before_anything_runs(changes, ref
     assert told in str(came.value)
 
 
-def test_a_start_with_other_classes_is_refused(finished):
+def test_a_start_whose_outputs_stand_for_other_classes_is_refused(finished, tmp_path):
+    copied = shutil.copytree(finished, tmp_path / "copy")
+    facts = json.loads((copied / "model.json").read_text())
+    (copied / "model.json").write_text(json.dumps({**facts, "classes": facts["classes"][::-1]}))
     with pytest.raises(ModelError, match="both must be the same"):
-        prepare(small(data="synthetic,images=100", start=str(finished)))
+        prepare(small(start=str(copied)))
+
+
+def test_a_start_with_another_number_of_classes_gives_all_but_the_last_layer(finished):
+    begun, fresh = prepare(small(data="synthetic,images=100", start=str(finished))), prepare(small(data="synthetic,images=100"))
+    given = load_file(finished / "model.safetensors")
+    state = begun.model.network.state_dict()
+    assert torch.equal(state["features.0.0.weight"], given["features.0.0.weight"])
+    assert torch.equal(state["head.weight"], fresh.model.network.head.weight)

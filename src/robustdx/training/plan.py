@@ -55,7 +55,8 @@ class HardenPlan:
     """The epochs, as tables with `epochs`, and where they differ from the plan `size` and `objective`. The model is
     chosen among the epochs of the last stage, whose images have the model's own size."""
     start: str | None = None
-    """A robustdx run folder, or a file of weights, from which training starts; left out, fresh random weights."""
+    """A robustdx run folder, or a file of weights, from which training starts; a last layer for another number of classes is
+    drawn anew. Left out, all weights are random."""
     batch_size: int = 64
     """Images at a time."""
     optimiser: Literal["sgd", "adamw"] = "sgd"

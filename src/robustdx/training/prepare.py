@@ -67,7 +67,7 @@ def _begun(plan: HardenPlan, data: Dataset) -> DiagnosticModel:
         model = new(plan.model, data.kind, data.classes)
     if plan.start is not None:
         _require_classes(plan.start, data)
-        weights.fill(model.network, weights.read(_weights_file(plan.start)), plan.start)
+        weights.fill(model.network, weights.read(_weights_file(plan.start)), plan.start, fresh_head=True)
     return model
 
 
@@ -80,10 +80,10 @@ def _weights_file(start: str) -> Path:
 
 
 def _require_classes(start: str, data: Dataset) -> None:
-    """Refuse a run folder whose outputs stand for other classes, or for these in another order."""
+    """Refuse a run folder with as many outputs that stand for other classes, or for these in another order."""
     if (Path(start) / folder.FACTS).is_file():
         classes = folder.facts_of(Path(start))["classes"]
-        if list(classes) != list(data.classes):
+        if len(classes) == len(data.classes) and list(classes) != list(data.classes):
             raise ModelError(f"start: {start} tells apart {', '.join(classes)}, the data {', '.join(data.classes)}: both must be the same")
 
 
