@@ -75,6 +75,8 @@ def test_other_classes_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_network_is_refused_with_the_nearest() -> None:
     with pytest.raises(ModelError, match="did you mean resnet18"):
         load(ModelSpec("torchvision:resnet81"), "multiclass", CLASSES)
+    with pytest.raises(ModelError, match=r"'xyzzy': give one of its .*, like resnet18"):
+        load(ModelSpec("timm:xyzzy"), "multiclass", CLASSES)
 
 
 def test_a_model_for_one_answer_is_not_asked_for_findings(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def exported(path: Path, trust_code: bool) -> Source:
     """A program of torch.export (.pt2); the size of its images stands in it, unless that was left open."""
     require_trust(str(path), trust_code)
     try:
-        program = torch.export.load(path)
+        with path.open("rb") as file:  # a name that does not end in .pt2 would be complained of
+            program = torch.export.load(file)
     except Exception as error:
         raise ModelError(
             f"{path} cannot be opened as an exported program ({_line(error)}): export it again with this torch, {torch.__version__}"

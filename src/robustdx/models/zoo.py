@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import timm
@@ -32,7 +33,7 @@ def named(source: str, size: tuple[int, int] | None, channels: int) -> Source:
 def timm_network(name: str, size: tuple[int, int] | None, channels: int, settings: Mapping[str, Any] | None = None) -> Source:
     """One of timm's networks; mean, std and size are those of its published weights."""
     if not timm.is_model(name):
-        raise ModelError(unknown("timm network", name, dict.fromkeys(timm.list_models())))
+        raise ModelError(_unknown("timm network", name, timm.list_models()))
     facts = timm.get_pretrained_cfg(name)
     config = timm_config(facts.to_dict() if facts else {})
     resized = {"img_size": size} if size not in (None, config.size) else {}
@@ -64,7 +65,7 @@ def torchvision_network(name: str, size: tuple[int, int] | None, channels: int) 
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise ModelError(unknown("torchvision classifier", name, dict.fromkeys(known)))
+        raise ModelError(_unknown("torchvision classifier", name, known))
     if channels != 3:
         raise ModelError(
             f"torchvision's networks take 3 channels, mean and std have {channels}: give three values each (grey images are read as colour)"
@@ -112,6 +113,16 @@ def _made(source: str, make: Callable[[], nn.Module]) -> nn.Module:
         return make()
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise ModelError(f"{source} cannot be made for this size and number of channels ({error}): give another size") from None
+
+
+def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
+    """The sentence for a name that does not exist: the nearest that does, or one of the many for an example."""
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return (
+        unknown(kind, name, dict.fromkeys(near))
+        if near
+        else f"there is no {kind} named {name!r}: give one of its {len(known)}, like resnet18"
+    )
 
 
 def _square(name: str, size: tuple[int, int]) -> int:
