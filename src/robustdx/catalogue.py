@@ -157,7 +157,7 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _convert_union(value, inner, where)
     if wanted is float:
-        return number(value)
+        return _number(value, where)
     if dataclasses.is_dataclass(wanted):
         return build(wanted, value, where)  # type: ignore[arg-type]
     if origin is tuple:
@@ -170,7 +170,18 @@ def _convert(value: Any, wanted: Any, where: str) -> Any:
     plain = origin or wanted
     if plain is typing.Any or (isinstance(value, plain) and not (plain is int and isinstance(value, bool))):
         return value
-    raise PlanError(f"{where}: expected {a(plain.__name__)}, got {value!r}")
+    raise PlanError(f"{where}: expected {_PLAIN_WORDS.get(plain) or a(plain.__name__)}, got {value!r}")
+
+
+_PLAIN_WORDS = {Mapping: "a table", dict: "a table", str: "text", int: "a whole number", bool: "true or false"}
+"""What types are called in messages."""
+
+
+def _number(value: Any, where: str) -> float:
+    try:
+        return number(value)
+    except PlanError as error:
+        raise PlanError(f"{where}: {error}") from None
 
 
 def _convert_union(value: Any, options: tuple[Any, ...], where: str) -> Any:

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import timm
 import torch
-from specimens import SIZE, fit_last_layer, one_against_rest, pixels, save_weights, write_csv, write_folder, write_npz
+from specimens import (
+    CLASSES,
+    SIZE,
+    Command,
+    Outcome,
+    fit_last_layer,
+    one_against_rest,
+    pixels,
+    save_weights,
+    write_csv,
+    write_folder,
+    write_npz,
+)
 
 from robustdx.cli import main
-
-CLASSES = [0, 1] * 12
-"""The classes of the images that the specimens hold."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left on the terminal."""
-
-    status: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Outcome]
 
 
 @pytest.fixture

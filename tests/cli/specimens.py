@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,22 @@ from torch import Tensor, nn
 SIZE = 32
 COLOURS = np.array([[150, 100, 90], [100, 110, 140], [115, 140, 95]])
 """What the classes look like, under noise: a red, a blue and a green one."""
+
+
+CLASSES = [0, 1] * 12
+"""The classes of the images that the specimens hold."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left on the terminal."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
 
 
 def pixels(classes: Sequence[int], seed: int = 0) -> np.ndarray:

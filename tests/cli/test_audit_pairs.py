@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from conftest import CLASSES
-from specimens import SIZE, fit_last_layer, one_against_rest, save_weights
+from specimens import CLASSES, SIZE, fit_last_layer, one_against_rest, save_weights
 
 from robustdx.records import read_table
 

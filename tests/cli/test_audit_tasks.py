@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import timm
 import torch
-from conftest import CLASSES
-from specimens import SIZE, fit_last_layer, one_against_rest, pixels, save_weights, write_csv, write_folder, write_npz, write_rows
+from specimens import CLASSES, SIZE, fit_last_layer, one_against_rest, pixels, save_weights, write_csv, write_folder, write_npz, write_rows
 
 from robustdx.records import read_table
 

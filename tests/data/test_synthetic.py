@@ -140,5 +140,5 @@ def test_settings_that_mean_nothing_are_refused() -> None:
         load_dataset("synthetic,images=3")
     with pytest.raises(PlanError, match="task: expected one of binary, multiclass, multilabel, got 'ordinal'"):
         load_dataset("synthetic,task=ordinal")
-    with pytest.raises(PlanError, match="images: expected an int, got 'many'"):
+    with pytest.raises(PlanError, match="images: expected a whole number, got 'many'"):
         load_dataset("synthetic,images=many")

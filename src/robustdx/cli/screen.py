@@ -37,15 +37,19 @@ class Screen:
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self.err) as bar:
-            tasks: list[TaskID] = []
+        bar, tasks = Progress(*columns, console=self.err), list[TaskID]()
 
-            def tell(what: str, done: int, total: int) -> None:
-                if not tasks:  # nothing is drawn before there is something to tell: a refusal stands alone
-                    tasks.append(bar.add_task(what))
-                bar.update(tasks[0], description=what, completed=done, total=total)
+        def tell(what: str, done: int, total: int) -> None:
+            if not tasks:  # nothing is drawn before there is something to tell: a refusal stands alone
+                bar.start()
+                tasks.append(bar.add_task(what))
+            bar.update(tasks[0], description=what, completed=done, total=total)
 
+        try:
             yield tell
+        finally:
+            if tasks:
+                bar.stop()
 
     def results(self, results: Mapping[str, Any]) -> None:
         """The numbers that come first: accuracy of each cell with its interval."""

@@ -11,7 +11,12 @@ from robustdx.errors import PlanError
 
 def several(text: str | None) -> list[str] | None:
     """`1/255,2/255` as a list."""
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise PlanError(f"expected values such as 1/255,2/255 (eps, mean or std), got {text!r}")
+    return parts
 
 
 def size(text: str | None) -> list[int] | None:
@@ -41,7 +46,10 @@ def merged(plan: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     out = dict(plan)
     for key, value in changes.items():
         if isinstance(value, Mapping):
-            inner = merged(plan.get(key, {}), value)
+            old = plan.get(key, {})
+            if not isinstance(old, Mapping):
+                raise PlanError(f"{key}: expected a table of settings in the plan, got {old!r}")
+            inner = merged(old, value)
             if inner:
                 out[key] = inner
         elif value is not None:

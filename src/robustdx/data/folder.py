@@ -97,6 +97,9 @@ def _ordered(names: set[str], wanted: str | None, root: Path) -> tuple[str, ...]
 
 def _images(folder: Path) -> list[Path]:
     files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in ENDINGS and f.is_file() and not f.name.startswith("."))
+    for file in files:
+        if any("\udc80" <= c <= "\udcff" for c in str(file)):  # what is not UTF-8 comes as lone surrogates, which no record can hold
+            raise DataError(f"{folder}: expected file names in UTF-8, got {file.name!r}: rename the file")
     if not files:
         raise DataError(
             f"{folder}: expected images of this class, found none that end in {', '.join(sorted(ENDINGS))}: fill or remove the folder"

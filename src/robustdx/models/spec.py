@@ -37,6 +37,10 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if (self.mean is None) != (self.std is None):
             raise PlanError("expected both mean and std, or neither: they belong together")
+        if self.mean is not None and self.std is not None and len(self.mean) != len(self.std):
+            raise PlanError(
+                f"expected as many means as standard deviations, got {len(self.mean)} and {len(self.std)}: one for each channel"
+            )
         size = (self.size,) if isinstance(self.size, int) else self.size
         if size is not None and not (len(size) in (1, 2) and all(isinstance(n, int) and n > 0 for n in size)):
             raise PlanError(f"expected size as one whole number or (height, width), got {self.size!r}")

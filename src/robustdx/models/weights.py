@@ -81,7 +81,7 @@ def fitted(build: Callable[[int], nn.Module], outputs: Iterable[int], path: str 
         try:
             return fill(network, state, str(path))
         except WeightsError as error:
-            refusal = error
+            refusal = refusal or error
     assert refusal is not None
     raise refusal
 
