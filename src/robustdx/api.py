@@ -59,7 +59,7 @@ def audit(
     kind = None if made.task == "auto" else made.task
     if isinstance(network, DiagnosticModel):
         kind, classes = TASKS.name(network.task), classes or network.task.classes  # type: ignore[assignment]
-    whole = prepare.as_task(dataset, kind or "auto") if isinstance(dataset, Dataset) else from_torch(dataset, classes, kind, patients)
+    whole = dataset.as_task(kind or "auto") if isinstance(dataset, Dataset) else from_torch(dataset, classes, kind, patients)
     model = _as_model(network, whole, made.model)
     ready = prepare.assemble(made, model, whole, str(model.mean.device))
     return run(ready, Path(out), command="robustdx.audit(network, dataset, ...)", progress=progress)

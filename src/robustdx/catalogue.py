@@ -11,6 +11,7 @@ import dataclasses
 import inspect
 import json
 import textwrap
+import tomllib
 import types
 import typing
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, TypeVar
 
 from robustdx.errors import PlanError
@@ -109,6 +111,20 @@ def document(cls: type) -> dict[str, str]:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             texts[statement.target.id] = inspect.cleandoc(_text(after))
     return texts
+
+
+def read_words(path: Path) -> dict[str, Any]:
+    """The words of a plan file.
+
+    Raises:
+        PlanError: no such file, or not TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise PlanError(f"cannot read the plan {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path} is not a TOML file: {error}") from error
 
 
 def number(text: str | float | int) -> float:

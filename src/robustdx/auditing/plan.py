@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
-
-import torch
 
 from robustdx.attacks import ATTACKS, Attack
 from robustdx.errors import PlanError
 from robustdx.models import ModelSpec
+from robustdx.models.precision import Precision
 from robustdx.records import Cell
 from robustdx.threats import THREATS, Threat
-
-Precision = Literal["auto", "float32", "bfloat16"]
 
 DEFAULT_EPS = (0.5 / 255, 1 / 255, 2 / 255, 4 / 255, 8 / 255)
 DEFAULT_EPS_L2 = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -109,28 +104,3 @@ class AuditPlan:
 def clean_cell(split: str) -> Cell:
     """The images as they came."""
     return Cell(attack="clean", threat="", eps=0.0, split=split, settings={}, early_stop=False, verdict="saved")
-
-
-def read_words(path: Path) -> dict[str, Any]:
-    """The words of a plan file.
-
-    Raises:
-        PlanError: no such file, or not TOML.
-    """
-    try:
-        return tomllib.loads(Path(path).read_text())
-    except OSError as error:
-        raise PlanError(f"cannot read the plan {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PlanError(f"{path} is not a TOML file: {error}") from error
-
-
-def resolve(precision: Precision, device: torch.device) -> str:
-    """The precision of the search on this machine, by what the processor computes in (not by a measurement: that could
-    choose differently from run to run)."""
-    if precision != "auto":
-        return precision
-    if device.type == "cuda":
-        return "bfloat16"
-    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return "bfloat16" if any(getattr(torch.cpu, p, bool)() for p in probes) else "float32"

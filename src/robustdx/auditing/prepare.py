@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import platform
-from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -13,13 +12,14 @@ from typing import Any
 
 import torch
 
-from robustdx.auditing.plan import AuditPlan, resolve
+from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.run import Audit
 from robustdx.catalogue import document, dump, key
 from robustdx.data import Dataset, Example, load_dataset
 from robustdx.data.split import cut_groups, subset, with_splits
 from robustdx.errors import DataError, ModelError, PlanError
 from robustdx.models import Defended, DiagnosticModel, load, still
+from robustdx.models.precision import resolve
 
 
 def prepare(plan: AuditPlan, *, trust_code: bool = False, device: str = "cpu") -> Audit:
@@ -28,7 +28,7 @@ def prepare(plan: AuditPlan, *, trust_code: bool = False, device: str = "cpu") -
     Raises:
         PlanError, DataError, ModelError: what does not exist or does not fit.
     """
-    whole = as_task(load_dataset(plan.data), plan.task)
+    whole = load_dataset(plan.data).as_task(plan.task)
     model = load(plan.model, whole.kind, whole.classes, trust_code=trust_code)
     return assemble(plan, model, whole, device)
 
@@ -82,22 +82,6 @@ def require_gradient(model: DiagnosticModel) -> None:
             f"the attacks follow the gradient of the outputs back to the pixels, and this network passes none back ({reason}): "
             "take out what cuts it (detach, no_grad, argmax, rounding), or export the network itself"
         ) from None
-
-
-def as_task(dataset: Dataset, task: str) -> Dataset:
-    """The data under the task that was asked for.
-
-    Raises:
-        PlanError: the labels cannot be read that way.
-    """
-    if task in ("auto", dataset.kind):
-        return dataset
-    if dataset.kind == "binary" and task == "multiclass":
-        return replace(dataset, kind="multiclass")
-    if dataset.kind == "multiclass" and task == "binary" and len(dataset.classes) == 2:
-        return replace(dataset, kind="binary")
-    has = f"{dataset.name} has {len(dataset.classes)} classes and {dataset.kind} labels"
-    raise PlanError(f"task {task} does not fit the data: {has}; leave task out or say {dataset.kind}")
 
 
 def choose(plan: AuditPlan, whole: Dataset) -> tuple[str, dict[str, Dataset]]:

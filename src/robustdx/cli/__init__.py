@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 
 import typer
@@ -22,13 +23,25 @@ app = typer.Typer(
 COMMANDS = ("demo", "audit", "harden", "inspect", "report", "catalogue")
 """The files of this room that hold commands, in the order of --help."""
 
+INTERRUPTED = 130
+"""The status after Ctrl-C, as shells have it."""
+
 
 def main() -> None:
     """Run the command line; what robustdx refuses is one sentence on stderr and status 2."""
     for name in COMMANDS:
         import_module(f"robustdx.cli.{name}")
+    warnings.showwarning = _as_sentence
     try:
         app()
     except RobustdxError as refusal:
-        Console(stderr=True, highlight=False).print(f"robustdx: {refusal}", style="red", markup=False, soft_wrap=True)
+        _complain(str(refusal), "red")
         sys.exit(2)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _complain("stopped; the same command goes on from here", "yellow")
+        raise
+
+
+def _complain(sentence: str, style: str) -> None:
+    Console(stderr=True, highlight=False).print(f"robustdx: {sentence}", style=style, markup=False, soft_wrap=True)

@@ -47,8 +47,8 @@ def audit(
     """
     from robustdx import api
     from robustdx.auditing import estimate, prepare
-    from robustdx.auditing.plan import AuditPlan, read_words
-    from robustdx.catalogue import build
+    from robustdx.auditing.plan import AuditPlan
+    from robustdx.catalogue import build, read_words
     from robustdx.cli import words
 
     changes = {

@@ -38,7 +38,9 @@ def list_(kind: Annotated[str | None, typer.Argument(help="attacks, threats, tas
 
 
 @app.command()
-def describe(name: Annotated[str, typer.Argument(help="A name that `robustdx list` shows, or plan, model.")]) -> None:
+def describe(
+    name: Annotated[str, typer.Argument(help="A name that `robustdx list` shows, or plan, model, harden, stage, augment.")],
+) -> None:
     """Explain one method: what it does, its source, and every setting."""
     cls = _everything().get(name)
     if cls is None:
@@ -53,9 +55,11 @@ def describe(name: Annotated[str, typer.Argument(help="A name that `robustdx lis
 def _everything() -> dict[str, Any]:
     from robustdx.auditing.plan import AuditPlan
     from robustdx.models import ModelSpec
+    from robustdx.training.augment import Augment
+    from robustdx.training.plan import HardenPlan, Stage
 
     methods = {name: cls for catalogue in rooms().values() for name, cls in catalogue.methods.items()}
-    return {**methods, "plan": AuditPlan, "model": ModelSpec}
+    return {**methods, "plan": AuditPlan, "model": ModelSpec, "harden": HardenPlan, "stage": Stage, "augment": Augment}
 
 
 def _first_line(cls: type) -> str:

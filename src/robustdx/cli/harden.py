@@ -16,7 +16,7 @@ from robustdx.errors import PlanError
 def harden(
     plan: Annotated[Path | None, typer.Argument(help="Plan in TOML; flags change single keys of it.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run. The same command goes on where it stopped.")] = None,
-    model: Annotated[str | None, typer.Option(help="timm:NAME, torchvision:NAME, cnn or attnmel.")] = None,
+    model: Annotated[str | None, typer.Option(help="timm:NAME, torchvision:NAME, cnn, attnmel, or module:callable.")] = None,
     data: Annotated[str | None, typer.Option(help="synthetic, folder:PATH, csv:PATH, medmnist:PATH, ham10000:PATH, ...")] = None,
     objective: Annotated[str | None, typer.Option(help="standard, madry, or with settings: madry,steps=2,step_size=0.75.")] = None,
     threat: Annotated[str | None, typer.Option(help="linf or l2.")] = None,
@@ -30,14 +30,14 @@ def harden(
     seed: Annotated[int | None, typer.Option(help="Seed of everything that is drawn.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow a model that runs code: module:callable.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and about how long; write nothing.")] = False,
 ) -> None:
     """Train a network on labelled images, plainly or against an adversary.
 
     robustdx harden --model timm:resnet18 --size 224 --data folder:scans --objective madry,steps=2 --eps 2/255 --out run
     """
-    from robustdx.auditing.plan import read_words
-    from robustdx.catalogue import build
+    from robustdx.catalogue import build, read_words
     from robustdx.cli import words
     from robustdx.training.plan import HardenPlan
 
@@ -57,10 +57,10 @@ def harden(
     }
     read = words.merged(read_words(plan) if plan else {}, changes)
     made: HardenPlan = build(HardenPlan, read, where=str(plan or "harden"))
-    carry_out(made, out, Screen(), device=device, dry_run=dry_run)
+    carry_out(made, out, Screen(), trust_code=trust_code, device=device, dry_run=dry_run)
 
 
-def carry_out(plan: Any, out: Path | None, screen: Screen, *, device: str, dry_run: bool) -> None:
+def carry_out(plan: Any, out: Path | None, screen: Screen, *, trust_code: bool = False, device: str, dry_run: bool) -> None:
     """Run a plan with progress on the screen, or say what would run."""
     from robustdx.store import Store
     from robustdx.training import checkpoint, estimate, prepare
@@ -68,7 +68,7 @@ def carry_out(plan: Any, out: Path | None, screen: Screen, *, device: str, dry_r
 
     if out is None and not dry_run:
         raise PlanError("expected the folder of the run, which is missing: give --out FOLDER")
-    training = prepare.prepare(plan, device=device)
+    training = prepare.prepare(plan, trust_code=trust_code, device=device)
     if training.cut_groups:
         screen.warn(f"{training.cut_groups} patients or lesions lie in more than one split: validation numbers will be too good")
     if out is None or dry_run:

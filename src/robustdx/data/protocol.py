@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from robustdx.errors import PlanError
+
 Kind = Literal["binary", "multiclass", "multilabel"]
 Pixels = NDArray[np.uint8]
 """(H, W, C) 8-bit pixels; C is 1 or 3."""
@@ -61,6 +63,21 @@ class Dataset:
         usual = ("train", "val", "test")
         found = {e.split for e in self.examples if e.split is not None}
         return tuple(s for s in usual if s in found) + tuple(sorted(found - set(usual)))
+
+    def as_task(self, task: str) -> Dataset:
+        """The same images with their labels read as another kind; "auto" leaves them as they are.
+
+        Raises:
+            PlanError: the labels cannot be read that way.
+        """
+        if task in ("auto", self.kind):
+            return self
+        if self.kind == "binary" and task == "multiclass":
+            return replace(self, kind="multiclass")
+        if self.kind == "multiclass" and task == "binary" and len(self.classes) == 2:
+            return replace(self, kind="binary")
+        has = f"{self.name} has {len(self.classes)} classes and {self.kind} labels"
+        raise PlanError(f"task {task} does not fit the data: {has}; leave task out or say {self.kind}")
 
     def only(self, split: str) -> Dataset:
         """The examples of one split."""

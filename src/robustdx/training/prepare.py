@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,44 +11,30 @@ import torch
 from robustdx.catalogue import dump, key
 from robustdx.data import Dataset, load_dataset
 from robustdx.data.split import cut_groups, with_splits
-from robustdx.errors import DataError, ModelError, PlanError, RobustdxError, WeightsError
+from robustdx.errors import DataError, ModelError, RobustdxError, WeightsError
 from robustdx.models import DiagnosticModel, folder, new, still, weights
+from robustdx.models.precision import resolve
 from robustdx.training.loop import Training
 from robustdx.training.plan import HardenPlan
-from robustdx.training.precision import resolve
 
 
-def prepare(plan: HardenPlan, *, device: str = "cpu") -> Training:
+def prepare(plan: HardenPlan, *, trust_code: bool = False, device: str = "cpu") -> Training:
     """Load what a plan names.
 
     Raises:
         PlanError, DataError, ModelError: what does not exist or does not fit.
     """
-    data = as_task(with_splits(load_dataset(plan.data)), plan.task)
+    data = with_splits(load_dataset(plan.data)).as_task(plan.task)
     for split in ("train", "val"):
         if not len(data.only(split)):
             raise DataError(f"{data.name}: expected images in the split {split}, found none: training learns on train and chooses on val")
     if len(data.only("train")) < 2:
         raise DataError(f"{data.name}: expected at least 2 training images, got 1: batch norm cannot learn from one")
     where = torch.device(device)
-    model = _begun(plan, data)
+    model = _begun(plan, data, trust_code)
     for stage in range(len(plan.stages)):
         _require_size(model, plan.size_of(stage), plan.model.source)
     return Training(plan, model, data.only("train"), data.only("val"), resolve(plan.precision, where), where, len(cut_groups(data)))
-
-
-def as_task(data: Dataset, task: str) -> Dataset:
-    """The data under the task that was asked for.
-
-    Raises:
-        PlanError: the labels cannot be read that way.
-    """
-    if task in ("auto", data.kind):
-        return data
-    if data.kind == "binary" and task == "multiclass":
-        return replace(data, kind="multiclass")
-    told = f"{data.name} has {len(data.classes)} classes and {data.kind} labels"
-    raise PlanError(f"task {task} does not fit the data: {told}; leave task out or say {data.kind}")
 
 
 def words(training: Training) -> dict[str, Any]:
@@ -60,11 +45,11 @@ def words(training: Training) -> dict[str, Any]:
     return {**dump(training.plan), **begun, "precision": training.precision, "images_key": key(images)}
 
 
-def _begun(plan: HardenPlan, data: Dataset) -> DiagnosticModel:
+def _begun(plan: HardenPlan, data: Dataset, trust_code: bool) -> DiagnosticModel:
     """Fresh weights drawn by the seed, or those that training starts from."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        model = new(plan.model, data.kind, data.classes)
+        model = new(plan.model, data.kind, data.classes, trust_code=trust_code)
     if plan.start is not None:
         _require_classes(plan.start, data)
         weights.fill(model.network, weights.read(_weights_file(plan.start)), plan.start, fresh_head=True)
