@@ -43,5 +43,11 @@ def main() -> None:
         raise
 
 
+def _as_sentence(message: Warning | str, category: type[Warning], *rest: object) -> None:
+    """A warning for the person at the terminal is one line; those of libraries for their programmers are left out."""
+    if issubclass(category, UserWarning):
+        _complain(f"warning: {message}", "yellow")
+
+
 def _complain(sentence: str, style: str) -> None:
     Console(stderr=True, highlight=False).print(f"robustdx: {sentence}", style=style, markup=False, soft_wrap=True)
