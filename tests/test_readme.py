@@ -1,0 +1,84 @@
+"""Every command of the README runs, in order, on a folder of images like a user's; only sizes and counts are smaller."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from robustdx import cli
+from robustdx.data import load_dataset
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+SMALLER = {
+    "inspect": [],
+    "audit": ["--size", "32", "--eps", "8/255", "--attack", "fgsm", "--attack", "pgd,steps=2"],
+    "harden": ["--size", "32", "--epochs", "1"],
+}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    lines = (line.partition(" #")[0] for block in blocks("sh") for line in block.splitlines())
+    return [shlex.split(line)[1:] for line in lines if line.startswith("robustdx ")]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with `scans/` and `model.safetensors`, as the README names them."""
+    import timm
+
+    folder = tmp_path_factory.mktemp("a user's folder")
+    dataset = load_dataset("synthetic,images=60")
+    for example in dataset.examples:
+        path = folder / "scans" / dataset.classes[example.label] / f"{example.id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(dataset.read(example, (32, 32), 3)).save(path)
+    torch.manual_seed(0)
+    save_file(timm.create_model("resnet18", num_classes=len(dataset.classes)).state_dict(), folder / "model.safetensors")
+    return folder
+
+
+def test_the_readme_shows_the_five_steps():
+    assert [words[0] for words in commands()] == ["inspect", "audit", "audit", "harden"]
+
+
+@pytest.mark.parametrize("words", commands(), ids=lambda w: f"{w[0]}-{w[-1]}")
+def test_command(words, place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr("sys.argv", ["robustdx", *words, *SMALLER[words[0]]])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+        raise SystemExit(0)
+    assert not end.value.code, capsys.readouterr().err
+    if "--out" in words and words[0] == "audit":
+        assert (place / words[words.index("--out") + 1] / "report.html").stat().st_size > 10_000
+
+
+def test_the_lines_of_python(place, monkeypatch):
+    monkeypatch.chdir(place)
+    (code,) = blocks("python")
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 3))
+    dataset = [(torch.rand(3, 8, 8), i % 3) for i in range(24)]
+    names = {"network": network, "dataset": dataset}
+    exec(code.replace('out="run"', 'out="memory"'), names)
+    assert names["results"]["schema"] == 1
+    assert (place / "memory" / "report.html").exists()
+
+
+def test_the_make_targets_it_names_exist():
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
+    for target in re.findall(r"^make ([a-z-]+)", README, flags=re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
+
+
+def test_the_files_it_links_to_exist():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (Path(__file__).parents[1] / target).exists(), target
