@@ -16,6 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from robustdx.errors import RunError
+
 SCORES = pa.list_(pa.float32())
 DECISIONS = pa.list_(pa.int16())
 
@@ -76,8 +78,17 @@ def write_table(records: pa.Table, path: Path) -> None:
 
 
 def read_table(path: Path) -> pa.Table:
-    """Read a table of records."""
-    return pq.read_table(path)
+    """Read a table of records.
+
+    Raises:
+        RunError: the file is damaged. We write none half, so the disk or a copy of the folder is.
+    """
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise RunError(
+            f"{path} is damaged ({str(error).partition(chr(10))[0]}): copy the run again, or remove the folder and start anew"
+        ) from error
 
 
 def dump_cell(cell: Cell) -> str:
