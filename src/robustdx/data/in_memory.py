@@ -37,9 +37,7 @@ def from_torch(
     """
     if task is not None and task not in get_args(Kind):
         raise PlanError(f"expected a task among {', '.join(get_args(Kind))}, got {task!r}")
-    items = [dataset[i] for i in range(len(dataset))]
-    if not items:
-        raise DataError(f"{name}: expected at least one image, got an empty data set")
+    items = _items(dataset, name)
     if patients is not None and len(patients) != len(items):
         raise DataError(f"{name}: expected one patient for each of {len(items)} images, got {len(patients)}")
     labels = [_label(item[1], f"{name}: image {i}") for i, item in enumerate(items)]
@@ -70,6 +68,18 @@ class Kept:
     def fingerprint(self, example: Example) -> str:
         """Tells other pixels under the same id."""
         return blake2b(self.pixels[example.id].tobytes(), digest_size=16).hexdigest()
+
+
+def _items(dataset: Any, name: str) -> list[Any]:
+    if not hasattr(dataset, "__len__"):
+        raise DataError(f"{name}: expected a data set with a length and an index, got {type(dataset).__name__}: make a list of its items")
+    items = [dataset[i] for i in range(len(dataset))]
+    if not items:
+        raise DataError(f"{name}: expected at least one image, got an empty data set")
+    odd = next((item for item in items if not isinstance(item, tuple | list) or len(item) < 2), None)
+    if odd is not None:
+        raise DataError(f"{name}: expected (image, label) for each index, got {type(odd).__name__}: let the data set return both")
+    return items
 
 
 def _pixels(image: Any, where: str) -> Pixels:
