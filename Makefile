@@ -22,7 +22,7 @@ demo: $(STAMP) ## Audit the built-in model on the built-in data, and print where
 	$(BIN)/robustdx demo --out runs/demo
 
 test: $(STAMP) ## Run the tests (about 10 minutes from nothing on 2 cores)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(STAMP) ## ruff, types, architecture
 	$(BIN)/ruff check .
@@ -33,14 +33,14 @@ check: $(STAMP) ## ruff, types, architecture
 $(PEERS): pyproject.toml constraints.txt peers/requirements.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --no-cache-dir --constraint constraints.txt --editable '.[dev]'
-	.venv-peers/bin/python -m pip install --quiet --no-cache-dir --requirement peers/requirements.txt
+	.venv-peers/bin/python -m pip install --quiet --no-cache-dir --no-deps --requirement peers/requirements.txt
 	@touch $(PEERS)
 
 test-references: $(PEERS) ## Compare with torchattacks, foolbox, ART, scikit-learn and scipy
 	.venv-peers/bin/python -m pytest tests/references tests/metrics
 
 bench: $(PEERS) ## Time our attacks and the peers' side by side
-	.venv-peers/bin/python benchmarks/attacks.py
+	.venv-peers/bin/python -W ignore -m benchmarks.attacks
 
 clean: ## Remove the environments and runs/
 	rm -rf .venv .venv-peers runs

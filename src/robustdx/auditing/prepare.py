@@ -19,6 +19,7 @@ from robustdx.data import Dataset, Example, load_dataset
 from robustdx.data.split import cut_groups, subset, with_splits
 from robustdx.errors import DataError, ModelError, PlanError
 from robustdx.models import Defended, DiagnosticModel, load, still
+from robustdx.models.device import require_device
 from robustdx.models.precision import resolve
 
 
@@ -48,21 +49,6 @@ def require_images(whole: Dataset) -> None:
     """Refuse a data set without images."""
     if not len(whole):
         raise DataError(f"{whole.name}: expected images, found none: check the path")
-
-
-def require_device(name: str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        PlanError: there is none.
-    """
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0]
-        raise PlanError(f"expected a device that this machine has, such as cpu or cuda, got {name!r} ({reason}): give another") from None
-    return device
 
 
 def require_gradient(model: DiagnosticModel) -> None:
@@ -155,6 +141,7 @@ def facts(audit: Audit, command: str) -> dict[str, Any]:
             "images": len(data),
             "patients": len(patients) if data.grouped else None,
             "grouped": data.grouped,
+            "groups": data.groups,
             "cut_groups": audit.cut_groups,
         },
         "plan": dump(audit.plan),

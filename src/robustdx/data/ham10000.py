@@ -57,7 +57,7 @@ class Ham10000:
             for image, label in self._labels(root).items()
         ]
         classes = CLASSES if self.labels == "isic2018" else ISIC2019_CLASSES
-        dataset = Dataset("HAM10000", classes, "multiclass", examples, read_example)
+        dataset = Dataset("HAM10000", classes, "multiclass", examples, read_example, groups="lesions")
         return dataset if self.split is None else split_by_table(dataset, self.split, root)
 
     def _labels(self, root: Path) -> dict[str, int]:

@@ -97,7 +97,7 @@ class Isic2019:
             )
             for image, row in rows.items()
         ]
-        dataset = Dataset("ISIC 2019", classes, "multiclass", examples, read_example)
+        dataset = Dataset("ISIC 2019", classes, "multiclass", examples, read_example, groups="lesions")
         return dataset if self.split is None else split_by_table(dataset, self.split, root)
 
 

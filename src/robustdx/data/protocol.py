@@ -48,6 +48,8 @@ class Dataset:
     kind: Kind
     examples: Sequence[Example]
     read: Callable[[Example, tuple[int, int] | None, int], Pixels]
+    groups: str = "patients"
+    """What `Example.patient` names here, in the plural: "patients" or "lesions"."""
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -101,7 +101,7 @@ def _facts(f: Findings) -> Iterator[tuple[str, str]]:
         "Verdict": "float32, " + " and ".join(sorted({_form(c) for c in f.cells})),
         "Intervals": f"95 %, percentile bootstrap over {words.groups(f) if f.clean.get('patients') else 'images'}" + _draws(f),
         "Seed": f.run.get("seed"),
-        "Time in attacks": (total := sum(c.get("seconds") or 0 for c in f.cells)) and duration(total),
+        "Time in attacks": (total := sum(c.get("seconds") or 0 for c in f.cells if c["attack"] != "worst")) and duration(total),
         "Versions": ", ".join(f"{k} {v}" for k, v in {"robustdx": f.results.get("robustdx"), **f.run.get("versions", {})}.items() if v),
     }
     return ((k, str(v)) for k, v in facts.items() if v or v == 0)

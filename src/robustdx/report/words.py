@@ -69,9 +69,7 @@ def things(f: Findings) -> str:
 
 def groups(f: Findings) -> str:
     """What the images were grouped by, in the plural."""
-    own = f.data.get("groups")
-    lesions = str(f.data.get("source", "")).startswith(("ham10000:", "isic2019:"))
-    return str(own) if own else "lesions" if lesions else "patients"
+    return str(f.data.get("groups", "patients"))
 
 
 def size(threat: str, eps: float) -> str:
