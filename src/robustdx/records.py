@@ -97,5 +97,12 @@ def dump_cell(cell: Cell) -> str:
 
 
 def parse_cell(text: str) -> Cell:
-    """A cell from JSON."""
-    return Cell(**json.loads(text))
+    """A cell from JSON.
+
+    Raises:
+        RunError: the text is none.
+    """
+    try:
+        return Cell(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise RunError(f"expected a cell.json of this version of robustdx, got {text[:40]!r} ({error}): copy the run again") from error

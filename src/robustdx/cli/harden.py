@@ -47,7 +47,7 @@ def harden(
         "objective": words.method(objective) if objective else None,
         "threat": threat,
         "eps": eps,
-        "stages": [{"epochs": epochs}] if epochs else None,
+        "stages": None if epochs is None else [{"epochs": epochs}],
         "start": start,
         "judge": words.method(judge) if judge else None,
         "batch_size": batch_size,
@@ -74,13 +74,17 @@ def carry_out(plan: Any, out: Path | None, screen: Screen, *, trust_code: bool =
     if out is None or dry_run:
         screen.say(estimate.outlook(training))
         return
-    store = Store.open(out, prepare.words(training))
+    store, told = Store(out), prepare.words(training)
+    store.require(told)
     if store.whole:
         checkpoint.remove(store)  # of a process that died between its last two steps
         screen.say(f"Nothing to do: {out} holds this training, finished. Audit it with --model {out}")
         return
     with screen.progress() as progress:
-        Loop(training, store, progress).run(on_epoch=lambda record: screen.say(line(record)))
+        loop = Loop(training, store, progress)
+        loop.read()  # before the folder is touched: an image that cannot be read leaves nothing behind
+        Store.open(out, told)
+        loop.run(on_epoch=lambda record: screen.say(line(record)))
     screen.say(f"The model is in {out}: robustdx audit --model {out} --data {plan.data}")
 
 

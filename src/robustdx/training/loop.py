@@ -88,6 +88,20 @@ class Loop:
             self.learner.restore(kept[1])
         self.kept = time.monotonic()
         """When the last checkpoint was written."""
+        self.stage = -1
+        """The stage whose images are in memory."""
+
+    def read(self) -> None:
+        """Read the images of the stage that comes next into memory, once. Nothing is written.
+
+        Raises:
+            ImageError: the first image that cannot be read.
+        """
+        training = self.training
+        stage = training.plan.stage_of(min(self.progress.epoch, training.plan.epochs - 1))
+        if stage != self.stage:
+            self.train, self.val = self._read(training.train, stage), self._read(training.val, stage)
+            self.stage = stage
 
     def run(self, on_epoch: Callable[[Record], None] = lambda record: None) -> None:
         """Train from where the folder stands to the end; a checkpoint after each epoch and every `keep_every` seconds.
@@ -97,14 +111,12 @@ class Loop:
         """
         plan, device = self.training.plan, self.training.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            stage, order = -1, self.training.order
+            order = self.training.order
             while self.progress.epoch < plan.epochs:
-                if plan.stage_of(self.progress.epoch) != stage:
-                    stage = plan.stage_of(self.progress.epoch)
-                    train, val = self._read(self.training.train, stage), self._read(self.training.val, stage)
-                step = Step(plan, plan.objective_of(stage), train, self.training.size(stage), order.weights, self.training.precision)
-                self._learn(step, order)
-                self._judge(stage, val)
+                self.read()
+                size, objective = self.training.size(self.stage), plan.objective_of(self.stage)
+                self._learn(Step(plan, objective, self.train, size, order.weights, self.training.precision), order)
+                self._judge(self.stage, self.val)
                 on_epoch(self.progress.curve[-1])
         self._finish()
 

@@ -13,6 +13,7 @@ from robustdx.data import Dataset, load_dataset
 from robustdx.data.split import cut_groups, with_splits
 from robustdx.errors import DataError, ModelError, RobustdxError, WeightsError
 from robustdx.models import DiagnosticModel, folder, new, still, weights
+from robustdx.models.device import require_device
 from robustdx.models.precision import resolve
 from robustdx.training.loop import Training
 from robustdx.training.plan import HardenPlan
@@ -30,7 +31,7 @@ def prepare(plan: HardenPlan, *, trust_code: bool = False, device: str = "cpu") 
             raise DataError(f"{data.name}: expected images in the split {split}, found none: training learns on train and chooses on val")
     if len(data.only("train")) < 2:
         raise DataError(f"{data.name}: expected at least 2 training images, got 1: batch norm cannot learn from one")
-    where = torch.device(device)
+    where = require_device(device)
     model = _begun(plan, data, trust_code)
     for stage in range(len(plan.stages)):
         _require_size(model, plan.size_of(stage), plan.model.source)

@@ -1,0 +1,45 @@
+"""`robustdx list` and `robustdx describe` say what there is, in the words of the code."""
+
+import pytest
+
+from robustdx.attacks import ATTACKS
+from robustdx.catalogue import document
+
+
+def test_list_names_everything(robustdx):
+    outcome = robustdx("list")
+    assert outcome.status == 0
+    for room in ("attacks:", "threats:", "tasks:", "data:", "objectives:"):
+        assert room in outcome.out
+    assert "Projected gradient ascent from random starts" in outcome.out
+
+
+def test_list_of_one_kind(robustdx):
+    outcome = robustdx("list", "attacks")
+    assert outcome.out.splitlines()[0] == "attacks:"
+    assert [line.split()[0] for line in outcome.out.splitlines()[1:]] == sorted(ATTACKS.methods)
+
+
+@pytest.mark.parametrize("name", ["pgd", "linf", "binary", "folder", "madry", "plan", "model"])
+def test_describe_tells_every_setting(name, robustdx):
+    outcome = robustdx("describe", name)
+    assert outcome.status == 0
+    assert outcome.out.startswith(f"{name}: ")
+
+
+def test_describe_shows_the_default_and_the_words_under_the_field(robustdx):
+    outcome = robustdx("describe", "pgd")
+    assert "steps = 40" in outcome.out
+    assert document(ATTACKS.find("pgd"))["restarts"] in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["list", "atacks"], "robustdx: there is no list named 'atacks': did you mean attacks?\n"),
+        (["describe", "pdg"], "robustdx: there is no method named 'pdg': did you mean pgd?\n"),
+    ],
+)
+def test_slips(words, told, robustdx):
+    outcome = robustdx(*words)
+    assert (outcome.status, outcome.out, outcome.err) == (2, "", told)
