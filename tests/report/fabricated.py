@@ -41,6 +41,7 @@ def make_run(
     accuracy: float = 0.8,
     early_stop: bool = False,
     cut_groups: int = 0,
+    groups: str = "lesions",
     model: str = "ResNet-18",
     data: str = "HAM10000",
     source: str = "ham10000:PATH",
@@ -53,7 +54,7 @@ def make_run(
     about = {"name": model, "source": "resnet18.safetensors", "weights": "model.safetensors", "sha256": "9f2c" * 16}
     about |= {"parameters": 11_180_103, "size": list(SIZE), "classes": list(classes)}
     described = {"source": source, "name": data, "kind": kind, "classes": list(classes), "split": "test", "images": images}
-    described |= {"patients": people.patients, "grouped": grouped, "groups": "lesions", "cut_groups": cut_groups}
+    described |= {"patients": people.patients, "grouped": grouped, "groups": groups, "cut_groups": cut_groups}
     run = {"robustdx": "0.1.0", "command": f"robustdx audit --model m --data {source} --out run", "model": about, "data": described}
     run |= {"plan": {}, "precision": "bfloat16", "bootstrap": 100, "seed": 0, "versions": {"python": "3.11.9", "torch": "2.11.0"}}
     store.write_json("run.json", run)

@@ -79,7 +79,7 @@ def test_without_patients_the_intervals_are_called_too_narrow(tmp_path):
 
 
 def test_lesions_and_patients_are_told_apart(tmp_path):
-    assert " patients from scans" in words.tested(said(tmp_path, source="folder:scans", data="scans"))[1]
+    assert " patients from scans" in words.tested(said(tmp_path, source="folder:scans", data="scans", groups="patients"))[1]
 
 
 def test_a_cut_group_comes_before_every_other_caution(tmp_path):
