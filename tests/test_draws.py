@@ -10,7 +10,11 @@ IDS = tuple(f"img{i}" for i in range(6))
 
 def draw(draws: Draws, kind: str) -> torch.Tensor:
     like = torch.zeros(len(draws.ids), 3, 4, 4)
-    return {"uniform": lambda: draws.uniform(-1, 1, like), "normal": lambda: draws.normal(like), "integers": lambda: draws.integers(0, 10**6)}[kind]()
+    return {
+        "uniform": lambda: draws.uniform(-1, 1, like),
+        "normal": lambda: draws.normal(like),
+        "integers": lambda: draws.integers(0, 10**6),
+    }[kind]()
 
 
 @pytest.mark.parametrize("kind", ["uniform", "normal", "integers"])
