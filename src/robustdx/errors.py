@@ -12,7 +12,8 @@
     └── MissingExtra         an optional dependency that is not installed
 
 Every message says what was expected, what came, and what to do. The command line prints it as one sentence and ends
-with status 2; nothing else is caught, so a traceback is always a fault of ours.
+with status 2, and so it does with what the file system refuses by name (no permission, a name too long); nothing else is
+caught, so a traceback is always a fault of ours.
 """
 
 

@@ -116,7 +116,7 @@ class Store:
         """The whole cells, by name, with their records."""
         for folder in sorted((self.path / "cells").glob("*")):
             if (folder / "records.parquet").exists():
-                yield parse_cell((folder / "cell.json").read_text()), read_table(folder / "records.parquet")
+                yield parse_cell((folder / "cell.json").read_text(encoding="utf-8")), read_table(folder / "records.parquet")
 
     def records(self, cell: Cell) -> pa.Table:
         """The records of one whole cell."""
@@ -125,11 +125,11 @@ class Store:
     def seconds(self, cell: Cell) -> float:
         """How long a whole cell took."""
         path = self.path / home(cell) / "times.json"
-        return float(json.loads(path.read_text())["seconds"]) if path.exists() else 0.0
+        return float(json.loads(path.read_text(encoding="utf-8"))["seconds"]) if path.exists() else 0.0
 
     def write_text(self, where: str | Path, text: str) -> None:
         """Write a text file whole or not at all; `where` is relative to the run."""
-        self.write(where, lambda p: p.write_text(text))
+        self.write(where, lambda p: p.write_text(text, encoding="utf-8"))
 
     def write_json(self, where: str | Path, content: Any) -> None:
         """Write JSON whole or not at all. What JSON cannot say (NaN) is refused."""
@@ -137,7 +137,7 @@ class Store:
 
     def read_json(self, where: str | Path) -> Any:
         """Read JSON; `where` is relative to the run."""
-        return json.loads((self.path / where).read_text())
+        return json.loads((self.path / where).read_text(encoding="utf-8"))
 
     def write_bytes(self, where: str | Path, content: bytes) -> None:
         """Write a binary file whole or not at all."""
@@ -153,7 +153,7 @@ class Store:
     def _stored(self) -> dict[str, Any]:
         """The plan that the folder belongs to."""
         try:
-            return dict(json.loads(self.plan_file.read_text()))
+            return dict(json.loads(self.plan_file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise RunError(
                 f"expected the plan of a run in {self.plan_file}, got {error}: give another --out, or remove the folder"

@@ -404,6 +404,13 @@ def test_a_folder_that_cannot_be_written(refused, quick, model, data):
     assert "cannot write /proc/run" in refused(quick, *model, *data, out=Path("/proc/run"))
 
 
+def test_what_the_file_system_refuses_by_name(refused, model, data):
+    """A folder without permission would be another; root may do anything, but not this."""
+    name = "a" * 300
+    assert "File name too long: check the path" in refused(*model, "--data", f"folder:{name}")
+    assert "File name too long: check the path" in refused("--model", name, *data)
+
+
 def test_a_disk_that_is_full_from_the_start(refused, quick, model, data, monkeypatch):
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -49,7 +49,7 @@ class Pictures:
 
     def _index(self) -> list[dict[str, Any]]:
         path = self.store.path / self._folder / "index.json"
-        return json.loads(path.read_text()) if path.exists() else []
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def _entry(row: Mapping[str, Any], n: int) -> dict[str, Any]:

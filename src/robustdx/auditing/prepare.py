@@ -90,7 +90,7 @@ def choose(plan: AuditPlan, whole: Dataset) -> tuple[str, dict[str, Dataset]]:
 def _trained_on(plan: AuditPlan) -> bool:
     """Whether the network was hardened on these data: then only the images that it never saw may be audited."""
     made = Path(plan.model.source) / "plan.json"
-    return made.is_file() and json.dumps(plan.data)[1:-1] in made.read_text()
+    return made.is_file() and json.dumps(plan.data)[1:-1] in made.read_text(encoding="utf-8")
 
 
 def words(audit: Audit) -> dict[str, Any]:

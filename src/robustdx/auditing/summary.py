@@ -156,6 +156,6 @@ def _order(e: Evidence) -> tuple[bool, str, float, str]:
 def _started(store: Store) -> dict[str, Any]:
     path = store.path / "run.json"
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"expected {path}, which an audit writes when it starts, got {error}: give the folder of an audit") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from importlib import import_module
+from typing import TextIO
 
 import typer
 from rich.console import Console
@@ -28,7 +29,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line; what robustdx refuses is one sentence on stderr and status 2."""
+    """Run the command line; what robustdx or the file system refuses is one sentence on stderr and status 2."""
     for name in COMMANDS:
         import_module(f"robustdx.cli.{name}")
     warnings.showwarning = _as_sentence
@@ -37,13 +38,20 @@ def main() -> None:
     except RobustdxError as refusal:
         _complain(str(refusal), "red")
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _complain(f"cannot use {error.filename}: {error.strerror}: check the path and your rights", "red")
+        sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:
             _complain("stopped; the same command goes on from here", "yellow")
         raise
 
 
-def _as_sentence(message: Warning | str, category: type[Warning], *rest: object) -> None:
+def _as_sentence(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+) -> None:
     """A warning for the person at the terminal is one line; those of libraries for their programmers are left out."""
     if issubclass(category, UserWarning):
         _complain(f"warning: {message}", "yellow")

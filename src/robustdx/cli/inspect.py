@@ -14,6 +14,7 @@ from rich.text import Text
 from robustdx.cli import app
 from robustdx.cli.screen import Screen
 from robustdx.errors import RunError
+from robustdx.store import refusing_disk_errors, replace_with
 
 if TYPE_CHECKING:
     from robustdx.data.inspect import Inspection
@@ -47,7 +48,9 @@ def inspect(
         screen.out.print()
         screen.out.print(table)
     if out is not None:
-        out.write_text(json.dumps(as_json(found), indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(as_json(found), indent=1) + "\n"
+        with refusing_disk_errors(out):
+            replace_with(out, lambda path: path.write_text(text, encoding="utf-8"))
         screen.say(f"\nEverything found: {out}")
     if strict and found.found:
         raise typer.Exit(1)

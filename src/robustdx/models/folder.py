@@ -44,7 +44,7 @@ def save(model: DiagnosticModel, spec: ModelSpec, folder: str | Path) -> None:
     with refusing_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         replace_with(folder / WEIGHTS, lambda path: _save(state, path))
-        replace_with(folder / FACTS, lambda path: path.write_text(json.dumps(facts, indent=1)))
+        replace_with(folder / FACTS, lambda path: path.write_text(json.dumps(facts, indent=1), encoding="utf-8"))
 
 
 def _save(state: dict[str, Tensor], path: Path) -> None:
@@ -59,7 +59,7 @@ def facts_of(folder: Path) -> dict[str, Any]:
         ModelError: it cannot be read, or a key is missing.
     """
     try:
-        facts = json.loads((folder / FACTS).read_text())
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         missing = [key for key in ("source", "classes", "size", "mean", "std") if key not in facts]
     except (ValueError, TypeError):
         raise ModelError(f"{folder / FACTS} is not the model.json of a robustdx run: copy the folder again") from None
@@ -87,7 +87,7 @@ def _origin(source: str) -> dict[str, Any]:
     if (folder / FACTS).is_file():
         return {key: value for key, value in facts_of(folder).items() if key in ("source", "config")}
     if (folder / "config.json").is_file():
-        return {"source": HUGGINGFACE, "config": json.loads((folder / "config.json").read_text())}
+        return {"source": HUGGINGFACE, "config": json.loads((folder / "config.json").read_text(encoding="utf-8"))}
     if folder.is_file():
         raise ModelError(f"a program cannot be saved apart from its file, got {source}: give a network that can be made by name")
     return {"source": source}

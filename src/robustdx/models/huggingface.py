@@ -65,7 +65,7 @@ def pixels(facts: Mapping[str, Any]) -> Config:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file (ModelError where it is none)."""
     try:
-        facts = json.loads(path.read_text())
+        facts = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError):
         facts = None
     if not isinstance(facts, dict):

@@ -185,13 +185,13 @@ def read(folder: Path) -> Findings:
         RunError: the folder has no results.json, or one of another schema.
     """
     try:
-        results = json.loads((folder / "results.json").read_text())
+        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"expected results.json in {folder}, got {error}: make it from the records with `robustdx report`") from error
     if results.get("schema") != 1:
         raise RunError(f"expected results.json of schema 1, got {results.get('schema')!r}: make it again with `robustdx report {folder}`")
     started = folder / "run.json"
-    findings = Findings(results, json.loads(started.read_text()) if started.exists() else {})
+    findings = Findings(results, json.loads(started.read_text(encoding="utf-8")) if started.exists() else {})
     return replace(findings, **_counted(folder, findings))
 
 

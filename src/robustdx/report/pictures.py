@@ -78,7 +78,7 @@ def _in_turn(folder: Path, f: Findings) -> Iterator[Example]:
     """One example of each cell, then a second of each, ...; cells whose change cannot be seen come first."""
     attacked = [c for c in f.cells if c["attack"] not in ("clean", "worst") and (folder / "pictures" / key(c) / "index.json").exists()]
     attacked.sort(key=lambda c: (c["threat"] != "linf", c["eps"] > UNSEEN, abs(c["eps"] - UNSEEN), c["attack"] != f.strongest))
-    indices = {key(c): json.loads((folder / "pictures" / key(c) / "index.json").read_text()) for c in attacked}
+    indices = {key(c): json.loads((folder / "pictures" / key(c) / "index.json").read_text(encoding="utf-8")) for c in attacked}
     shown: set[str] = set()
     for n in range(max(map(len, indices.values()), default=0)):
         for cell in attacked:

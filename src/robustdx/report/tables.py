@@ -127,7 +127,7 @@ def _write(store: Store, name: str, header: Sequence[str], rows: Rows) -> None:
 
 def _results(store: Store) -> dict[str, Any]:
     try:
-        return json.loads((store.path / "results.json").read_text())
+        return json.loads((store.path / "results.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(
             f"expected results.json in {store.path}, got {error}: run `robustdx report` on the folder to make it from the records"
