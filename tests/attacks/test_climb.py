@@ -110,3 +110,28 @@ def test_a_gradient_that_is_not_a_number_does_no_harm(x):
     model = DiagnosticModel(Broken(), Binary())
     x_adv = PGD(steps=3, early_stop=False)(model, x, torch.zeros(B, dtype=torch.long), THREAT, DRAWS)
     assert torch.isfinite(x_adv).all()
+
+
+def test_the_last_eighth_of_the_steps_is_taken_in_float32(model, x, y):
+    """A search that sees nothing stays where it began; two of sixteen steps see everything."""
+
+    class Blind(nn.Module):
+        def forward(self, z):
+            return 0 * model.network(z)
+
+    subject = Subject(model, DiagnosticModel(Blind(), model.task).eval())
+    settings = {"step_size": 0.1, "random_start": False, "early_stop": False}
+    assert torch.equal(PGD(steps=16, **settings)(subject, x, y, THREAT, DRAWS), PGD(steps=2, **settings)(model, x, y, THREAT, DRAWS))
+
+
+def test_the_image_that_was_confirmed_is_the_one_that_is_kept(model, x, y):
+    x_adv = PGD(steps=20)(model, x, y, THREAT, DRAWS)
+    beaten = model.task.fooled(model(x_adv), y)
+    assert beaten.any()
+    assert torch.equal(THREAT.snap(x_adv, x)[beaten], x_adv[beaten])
+
+
+def test_images_between_the_steps_of_the_grid_stay_inside_the_budget(model, y):
+    x = torch.rand(B, 3, 10, 10, generator=torch.Generator().manual_seed(0))
+    x_adv = PGD(steps=20)(model, x, y, THREAT, DRAWS)
+    assert (THREAT.distance(x_adv, x) <= THREAT.eps * (1 + 1e-5)).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,10 +11,16 @@ from torch import Tensor
 
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
-from robustdx.tensors import Flags, Images, Labels, PerImage
+from robustdx.tensors import Flags, Images, Labels, PerImage, per_image
 from robustdx.threats import Threat
 
 Keep = Literal["worst", "last"]
+
+EXACT = 1 / 8
+"""Share of the steps, the last ones, that a rough search takes in float32."""
+
+SLACK = 1e-5
+"""How far beyond eps float32 may place an image, as a share of eps."""
 
 
 class Worst:
@@ -64,7 +71,8 @@ class Climb:
 
     keep="worst" keeps the worst of x_1 .. x_T; keep="last" takes x_T unseen and spares the forward pass that judges it.
     With `early_stop` an image leaves as soon as every decision is wrong, confirmed in float32 on the image as it would be
-    saved; the others go on alone. Cost per image: `steps` forward and backward passes, one forward pass more for
+    saved; the others go on alone. A rough search (bfloat16) takes the last eighth of its steps in float32, which finds what
+    rounding hid, and keeps the worst of these. Cost per image: `steps` forward and backward passes, one forward pass more for
     keep="worst", and with early stop one for each confirmation.
     """
 
@@ -75,9 +83,10 @@ class Climb:
 
     def __call__(self, model: Model, front: Front, threat: Threat, worst: Worst) -> None:
         """Climb from `front.x_t` and leave what was found in `worst`."""
+        exact_from = self.steps - math.ceil(self.steps * EXACT) if model.rough else 0
         for t in range(self.steps):
             front.x_t = front.x_t.detach().requires_grad_()
-            loss, beaten = self._judge(model, front, threat, worst, started=t > 0)
+            loss, beaten = self._judge(model, front, threat, worst, exact=t >= exact_from, candidate=t > 0)
             if bool(beaten.all()):
                 return
             (grad,) = torch.autograd.grad(loss.sum(), front.x_t)
@@ -87,25 +96,24 @@ class Climb:
             front.x_t = threat.project(front.x_t + step, front.x)
         if self.keep == "worst":
             with torch.no_grad():
-                self._judge(model, front, threat, worst, started=True)
+                self._judge(model, front, threat, worst, exact=True, candidate=True)
         else:
             worst.x_adv[front.at] = front.x_t
 
-    def _judge(self, model: Model, front: Front, threat: Threat, worst: Worst, started: bool) -> tuple[PerImage, Flags]:
-        """The loss at x_t, and which images it beats; the start itself is no candidate unless it beats one."""
-        outputs = model(front.x_t, front.draws)
+    def _judge(self, model: Model, front: Front, threat: Threat, worst: Worst, *, exact: bool, candidate: bool) -> tuple[PerImage, Flags]:
+        """The loss at x_t, and which images it beats. What was seen roughly, or is a start, is kept only if it beats one."""
+        outputs = (model.exact if exact else model)(front.x_t, front.draws)
         loss = model.task.loss(outputs, front.y)
         with torch.no_grad():
-            x_t, errors = front.x_t.detach(), model.task.errors(outputs, front.y)
-            if started and self.keep == "worst":
-                worst.keep(front.at, x_t, errors, loss.detach())
-            beaten = confirmed(model, front, threat, errors == 1) if self.early_stop else torch.zeros_like(errors, dtype=torch.bool)
-            worst.beat(front.at[beaten], x_t[beaten])
+            errors = model.task.errors(outputs, front.y)
+            if exact and candidate and self.keep == "worst":
+                worst.keep(front.at, front.x_t.detach(), errors, loss.detach())
+            beaten = confirmed(model, front, threat, worst, errors == 1) if self.early_stop else torch.zeros_like(errors, dtype=torch.bool)
         return loss, beaten
 
 
-def confirmed(model: Model, front: Front, threat: Threat, claimed: Flags) -> Flags:
-    """Of the claimed successes, those that hold in float32, on the image as it would be saved.
+def confirmed(model: Model, front: Front, threat: Threat, worst: Worst, claimed: Flags) -> Flags:
+    """Of the claimed successes, those that hold in float32, on the image as it would be saved: that image is then settled.
 
     Below one step of the grid nothing but the clean image can be saved; there the image as found is judged.
     """
@@ -114,4 +122,6 @@ def confirmed(model: Model, front: Front, threat: Threat, claimed: Flags) -> Fla
     some = front.only(claimed)
     shown = threat.snap(some.x_t.detach(), some.x) if threat.savable else some.x_t.detach()
     holds = model.task.errors(model.exact(shown, some.draws), some.y) == 1
+    inside = threat.distance(shown, some.x) <= threat.eps * (1 + SLACK)  # it may not be where x itself is not on the grid
+    worst.beat(some.at[holds], torch.where(per_image(inside, some.x), shown, some.x_t.detach())[holds])
     return claimed.masked_scatter(claimed, holds)

@@ -13,12 +13,15 @@ from robustdx.threats import Threat
 class Model(Protocol):
     """What an attack may know of a model: its task and its outputs.
 
-    A call gives logits in the precision of the search; `exact` gives them in float32. Hand over the draws of just the
+    A call gives logits in the precision of the search; `exact` gives them in float32, and `rough` says whether the two
+    differ. Hand over the draws of just the
     images in the call: stochastic models draw from them, and the passes are counted by them.
     """
 
     @property
     def task(self) -> Task: ...
+    @property
+    def rough(self) -> bool: ...
     def __call__(self, x: Images, draws: Draws) -> Outputs: ...
     def exact(self, x: Images, draws: Draws) -> Outputs: ...
 

@@ -19,6 +19,8 @@ from robustdx.threats import Threat
 
 Row = dict[str, Any]
 """One image's record: the columns of `records.SCHEMA`."""
+Verdict = tuple[list[float], list[int]]
+"""Probabilities and decision."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ def attacked_rows(
     """The records of a batch under attack, and its images as they could be saved.
 
     With early stop, an image on which every decision is wrong already is left as it is: it counts as an error anyway.
-    Cost per image: the attack's, and two forward passes to judge it as searched and as saved (not counted as the attack's).
+    Cost per image: the attack's, and a forward pass to judge it as saved, another where it was found as something else (not
+    counted as the attack's).
     """
     draws = batch.draws(seed)
     stop = bool(getattr(attack, "early_stop", False))
@@ -62,9 +65,10 @@ def attacked_rows(
         x_adv[at] = attack(subject, batch.x[at], batch.y[at], threat, draws.fork("attack", name).take(worth)).detach()
     saved = threat.snap(x_adv, batch.x)
     rows = [dict(row) for row in clean]
-    for form, x in (("searched", x_adv), ("saved", saved)):
+    verdicts = _verdicts(subject.model, x_adv, saved, draws)
+    for form, x, verdict in zip(("searched", "saved"), (x_adv, saved), verdicts, strict=True):
         distances = threat.distance(x, batch.x).tolist()
-        for row, (scores, decision), distance in zip(rows, _judge(subject.model, x, draws), distances, strict=True):
+        for row, (scores, decision), distance in zip(rows, verdict, distances, strict=True):
             row |= {f"{form}_scores": scores, f"{form}_decision": decision, f"{form}_distance": distance}
     for row in rows:
         row |= {"forwards": subject.forwards[row["id"]], "backwards": subject.backwards[row["id"]]}
@@ -85,7 +89,18 @@ def _wrong(row: Mapping[str, Any], form: str) -> list[bool]:
     return [d != y for d, y in zip(row[f"{form}_decision"], row["label"], strict=True) if y == y]
 
 
-def _judge(model: DiagnosticModel, x: Images, draws: Draws) -> list[tuple[list[float], list[int]]]:
+def _verdicts(model: DiagnosticModel, x_adv: Images, saved: Images, draws: Draws) -> tuple[list[Verdict], list[Verdict]]:
+    """What the model says of the images as found and as saved; where the two are one image, it is asked once."""
+    of_saved = _judge(model, saved, draws)
+    of_found, differ = list(of_saved), (x_adv != saved).flatten(1).any(1).cpu()
+    if bool(differ.any()):
+        asked = _judge(model, x_adv[differ.to(x_adv.device)], draws.take(differ))
+        for i, verdict in zip(differ.nonzero().flatten().tolist(), asked, strict=True):
+            of_found[i] = verdict
+    return of_found, of_saved
+
+
+def _judge(model: DiagnosticModel, x: Images, draws: Draws) -> list[Verdict]:
     """Probabilities and decision of each image, in float32."""
     with torch.no_grad():
         outputs = model.exact(x, draws.fork("verdict"))

@@ -50,6 +50,11 @@ class Subject:
     def task(self) -> Task:
         return self.model.task
 
+    @property
+    def rough(self) -> bool:
+        """Whether the search runs in a lower precision than the verdict."""
+        return self.fast is not self.model
+
     def __call__(self, x: Images, draws: Draws) -> Outputs:
         """Logits in the precision of the search; a backward pass through them is counted when it happens."""
         return self._counted(self.fast, x, draws)

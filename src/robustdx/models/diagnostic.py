@@ -88,6 +88,11 @@ class DiagnosticModel(nn.Module):
         """The outputs in float32, whatever precision a search runs in: here the same as a call."""
         return self(x, draws)
 
+    @property
+    def rough(self) -> bool:
+        """Whether a call is less precise than `exact`: never here."""
+        return False
+
     def train(self, mode: bool = True) -> Self:
         """Set training or eval mode; an exported program, which refuses to be set, keeps the mode it was exported in."""
         try:
