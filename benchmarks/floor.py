@@ -1,0 +1,64 @@
+"""The floor: the same calls of the bare network, one after the other, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.contenders import cpu_seconds
+from benchmarks.victims import Victim
+from robustdx.models import DiagnosticModel
+
+
+@dataclass
+class Call:
+    """One call of a network."""
+
+    model: DiagnosticModel
+    images: int
+    grad: bool
+    """Whether it was made so that a gradient can follow."""
+    backward: bool = False
+    """Whether one did."""
+
+
+@contextmanager
+def recorded(victim: Victim) -> Iterator[list[Call]]:
+    """Every call of the victim's networks inside the block."""
+    calls: list[Call] = []
+    hooks = [h for model in {victim.exact, victim.fast} for h in _hooks(model, calls)]
+    try:
+        yield calls
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _hooks(model: DiagnosticModel, calls: list[Call]) -> Iterator[torch.utils.hooks.RemovableHandle]:
+    def seen(network: nn.Module, args: tuple[Tensor], outputs: Tensor) -> None:
+        call = Call(model, len(args[0]), args[0].requires_grad)
+        calls.append(call)
+        if outputs.requires_grad:
+            outputs.register_hook(lambda grad: setattr(call, "backward", True))
+
+    yield model.network.register_forward_hook(seen)
+
+
+def replay(victim: Victim, calls: list[Call]) -> tuple[float, float]:
+    """CPU and wall seconds of the same calls, on images that are normalised and converted already."""
+    images = max((b.x for b in victim.batches), key=len)
+    with torch.no_grad():
+        stock = {model: model.prepared(images) for model in {victim.exact, victim.fast}}
+    cpu, wall = cpu_seconds(), time.perf_counter()
+    for call in calls:
+        z = stock[call.model][: call.images].detach().requires_grad_(call.grad)
+        with torch.set_grad_enabled(call.grad):
+            outputs = call.model.network(z)
+        if call.backward:
+            torch.autograd.grad(outputs, z, torch.ones_like(outputs))
+    return cpu_seconds() - cpu, time.perf_counter() - wall
