@@ -109,6 +109,21 @@ def test_a_quick_look_takes_whole_patients(robustdx, quick, model, specimens, tm
     assert (data["images"], data["patients"]) == (8, 4)
 
 
+def test_the_order_of_the_rows_changes_nothing(robustdx, quick, images, model, tmp_path):
+    """Random starts belong to the image: every row that is found again has the same outcome."""
+    table = write_csv(tmp_path / "labels.csv", images, CLASSES)
+    header, *rows = table.read_text().splitlines()
+    (tmp_path / "turned.csv").write_text("\n".join([header, *reversed(rows)]))
+    found = []
+    for name in ("labels", "turned"):
+        words = [*model, "--data", f"csv:{tmp_path / name}.csv", "--attack", "pgd,steps=2", "--batch-size", 24]
+        assert robustdx("audit", quick, *words, "--out", tmp_path / name).status == 0
+        records = read_table(tmp_path / name / "cells" / "pgd-linf-32-all" / "records.parquet").to_pylist()
+        found.append({row["id"]: (row["saved_decision"], row["forwards"]) for row in records})
+    assert list(found[0]) == list(reversed(found[1]))
+    assert found[0] == found[1]
+
+
 def test_unusual_files_are_read_right(robustdx, quick, model, tmp_path):
     """Palettes and photos that are stored lying down give the scores of the plain files."""
     flat = np.zeros((len(CLASSES), SIZE, SIZE, 3), np.uint8) + COLOURS[CLASSES][:, None, None].astype(np.uint8)

@@ -19,7 +19,10 @@ DEFAULT_EPS_L2 = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 @dataclass(frozen=True, kw_only=True)
 class AuditPlan:
-    """An audit in words. What to run lives here; where to run it (device, output folder) in flags."""
+    """An audit in words. What to run lives here; where to run it (device, output folder) in flags.
+
+    Paths in a plan are relative to the folder one stands in, as they are on the command line.
+    """
 
     model: ModelSpec
     """The network: a table with `source`, `weights`, `size`, `mean`, `std`, `outputs`, ..."""

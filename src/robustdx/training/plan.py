@@ -36,7 +36,10 @@ class Stage:
 @final
 @dataclass(frozen=True, kw_only=True)
 class HardenPlan:
-    """A training in words. What to run lives here; where to run it (device, output folder) in flags."""
+    """A training in words. What to run lives here; where to run it (device, output folder) in flags.
+
+    Paths in a plan are relative to the folder one stands in, as they are on the command line.
+    """
 
     model: ModelSpec
     """The network, with fresh weights: a table with `source`, `size`, `mean`, `std`."""
