@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -30,6 +31,8 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line; what robustdx or the file system refuses is one sentence on stderr and status 2."""
+    # Threads that wait must not spin: on a shared machine that costs several times the work itself. Read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for name in COMMANDS:
         import_module(f"robustdx.cli.{name}")
     warnings.showwarning = _as_sentence
@@ -58,4 +61,4 @@ def _as_sentence(
 
 
 def _complain(sentence: str, style: str) -> None:
-    Console(stderr=True, highlight=False).print(f"robustdx: {sentence}", style=style, markup=False, soft_wrap=True)
+    Console(stderr=True, highlight=False, emoji=False, markup=False).print(f"robustdx: {sentence}", style=style, soft_wrap=True)
