@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,7 @@ def test_command(words, place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     monkeypatch.setattr("sys.argv", ["robustdx", *words, *SMALLER[words[0]]])
     with pytest.raises(SystemExit) as end:
-        cli.main()
-        raise SystemExit(0)
+        sys.exit(cli.main())
     assert not end.value.code, capsys.readouterr().err
     if "--out" in words and words[0] == "audit":
         assert (place / words[words.index("--out") + 1] / "report.html").stat().st_size > 10_000
