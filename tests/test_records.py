@@ -79,6 +79,13 @@ def test_a_cell_comes_back_as_it_was():
     assert parse_cell(dump_cell(cell())) == cell()
 
 
+@pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "..", "C:\\x", "\0"])
+def test_a_key_is_one_part_of_a_path_whatever_names_it_holds(name):
+    for key in (cell(attack=name).key, cell(split=name).key, cell(attack="clean", split=name).key):
+        assert not {"/", "\\", ":", "\0"} & set(key)
+        assert len(key) > 5
+
+
 def test_keys_are_readable_and_differ():
     """Folders of cells: eps as people write it, in 255ths under Linf."""
     assert cell().key == "pgd-linf-8-test"

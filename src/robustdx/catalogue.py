@@ -145,7 +145,7 @@ def number(text: str | float | int) -> float:
 def unknown(kind: str, name: str, known: Mapping[str, Any]) -> str:
     """The sentence for a name that does not exist, with the nearest that does."""
     near = get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"take one of {', '.join(sorted(known))}"
+    hint = f"did you mean {near[0]}?" if near else f"take one of {', '.join(sorted(known))}" if known else "there is none at all"
     return f"there is no {kind} named {name!r}: {hint}"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,10 +62,15 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """The folder of this cell: readable, and unique within a run."""
+        """The folder of this cell: readable, unique within a run, and never outside of it, whatever label and split are called."""
         if self.attack == "clean":
-            return f"clean-{self.split}"
-        return f"{self.attack}-{self.threat}-{self.eps * 255:.6g}-{self.split}"
+            return f"clean-{_component(self.split)}"
+        return f"{_component(self.attack)}-{self.threat}-{self.eps * 255:.6g}-{_component(self.split)}"
+
+
+def _component(name: str) -> str:
+    """A name as a part of a file name: a slash, say, becomes %2F."""
+    return quote(name, safe=" +")
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

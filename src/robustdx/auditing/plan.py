@@ -60,9 +60,18 @@ class AuditPlan:
         twice = {label for label in labels if labels.count(label) > 1}
         if twice:
             raise PlanError(f'two attacks are called {min(twice)}: give one of them another label, label = "..."')
+        if "" in labels:
+            raise PlanError("expected a name for every attack, got an empty label: leave it out or fill it in")
         if {"clean", "worst"} & set(labels):
             raise PlanError("clean and worst are names of the report: give the attack another label")
-        self.threats()
+        eps = [f"{threat.eps * 255:.6g}" for threat in self.threats()]
+        if eps == ["0"]:
+            raise PlanError(
+                "expected an eps above 0, got only 0, where every attack gives the image back: write it as a fraction like 2/255"
+            )
+        alike = {e for e in eps if eps.count(e) > 1}
+        if alike:
+            raise PlanError(f"expected eps that differ in their first six digits, got two that are {min(alike)}/255: leave one of them out")
 
     def methods(self) -> list[tuple[str, Attack]]:
         """The attacks by their label."""

@@ -9,28 +9,29 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 
 class Screen:
     """The terminal: results on standard output, progress and warnings on standard error."""
 
     def __init__(self) -> None:
-        self.out = Console(highlight=False, soft_wrap=True)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.out = Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False, markup=False)
 
     def say(self, text: str) -> None:
         """One line of result."""
-        self.out.print(text, markup=False)
+        self.out.print(text)
 
     def warn(self, text: str) -> None:
         """One line that a person should not miss."""
-        self.err.print(f"warning: {text}", style="yellow", markup=False)
+        self.err.print(f"warning: {text}", style="yellow")
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, int, int], None]]:
         """A bar with the time left; gives a function that is told what is done, how many images, of how many."""
         columns = (
-            TextColumn("{task.description:<24}"),
+            TextColumn("{task.description:<24}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -59,7 +60,7 @@ class Screen:
                 continue
             eps = "" if cell["attack"] == "clean" else f"{cell['eps'] * 255:.4g}/255" if cell["threat"] == "linf" else f"{cell['eps']:g}"
             numbers = [_number(cell["metrics"].get(name)) for name in ("accuracy", "balanced_accuracy")]
-            table.add_row(cell["attack"], eps, *numbers[0], *numbers[1])
+            table.add_row(Text(cell["attack"]), eps, *numbers[0], *numbers[1])
         self.out.print(table)
 
 

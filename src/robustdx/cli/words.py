@@ -37,6 +37,8 @@ def method(text: str) -> dict[str, Any]:
         key, equals, value = setting.partition("=")
         if not equals:
             raise PlanError(f"expected {name},setting=value, got {text!r}")
+        if key.strip() in words:
+            raise PlanError(f"expected each setting once, got a second {key.strip()} in {text!r}")
         words[key.strip()] = _value(value.strip())
     return words
 

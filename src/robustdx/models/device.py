@@ -15,7 +15,7 @@ def require_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]
         raise PlanError(f"expected a device that this machine has, such as cpu or cuda, got {name!r} ({reason}): give another") from None

@@ -12,6 +12,9 @@ from torch import nn
 from robustdx.errors import PlanError
 from robustdx.models.diagnostic import Meaning
 
+LARGEST = 16384
+"""The longest side of an image that a network is shown: more is a slip."""
+
 
 @final
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class ModelSpec:
                 f"expected as many means as standard deviations, got {len(self.mean)} and {len(self.std)}: one for each channel"
             )
         size = (self.size,) if isinstance(self.size, int) else self.size
-        if size is not None and not (len(size) in (1, 2) and all(isinstance(n, int) and n > 0 for n in size)):
-            raise PlanError(f"expected size as one whole number or (height, width), got {self.size!r}")
+        if size is not None and not (len(size) in (1, 2) and all(isinstance(n, int) and 0 < n <= LARGEST for n in size)):
+            raise PlanError(f"expected size as one whole number or (height, width), at most {LARGEST}, got {self.size!r}")
 
     @property
     def shape(self) -> tuple[int, int] | None:
