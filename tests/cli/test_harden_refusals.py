@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 from specimens import CLASSES, save_weights, write_folder
+
+from robustdx.errors import RunError
+from robustdx.models import CNN, DiagnosticModel, ModelSpec, save
+from robustdx.tasks import Binary
 
 DATA = ["--data", "synthetic,task=binary,images=60"]
 SMALL = ["--model", "cnn", "--size", 16, "--epochs", 1, "--batch-size", 16]
@@ -62,6 +67,34 @@ def test_an_image_that_cannot_be_read_leaves_nothing_behind(robustdx, specimens,
     assert outcome.status == 2
     assert "an empty file" in outcome.err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_that_fills_up(robustdx, tmp_path):
+    """At the checkpoint or at the last weights: with room again the same command goes on to the end."""
+    words = ["harden", *SMALL, *DATA, "--out", tmp_path / "run"]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))  # no file may grow beyond it
+    try:
+        outcome = robustdx(*words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert outcome.status == 2, outcome.err
+    assert "File too large" in outcome.err
+    assert not list((tmp_path / "run").rglob("*.part"))
+    assert robustdx(*words).status == 0
+    assert (tmp_path / "run" / "manifest.json").is_file()
+
+
+def test_weights_that_do_not_fit_on_the_disk(tmp_path):
+    model = DiagnosticModel(CNN(2, channels=3), Binary(), size=(16, 16))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(RunError, match=r"cannot write .*File too large"):
+            save(model, ModelSpec(source="cnn", size=16), tmp_path / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "model").iterdir()) == []
 
 
 def test_a_start_with_code_in_it(robustdx, tmp_path):
