@@ -13,12 +13,13 @@ def main(runs: Path) -> None:
     print("|---|" + "---|" * len(NETWORKS))
     first = [c for c in next(iter(results.values()))["cells"] if c["split"] == "test" and c["attack"] != "worst"]
     for cell in sorted(first, key=lambda c: (c["attack"] != "clean", c["attack"], c["eps"])):
-        label = "clean" if cell["attack"] == "clean" else f"{cell['attack'].upper()}, eps {cell['eps'] * 255:.4g}/255"
+        label = "not attacked" if cell["attack"] == "clean" else f"{cell['attack'].upper()}, eps {cell['eps'] * 255:.4g}/255"
         print(f"| {label} | " + " | ".join(number(r, cell) for r in results.values()) + " |")
     for name, result in results.items():
         seconds = sum(c["seconds"] or 0 for c in result["cells"] if c["attack"] != "worst")
         trained = json.loads((runs / name / "times.json").read_text())["seconds"]
-        print(f"\n{NETWORKS[name]}: {result['model']['parameters']:,} parameters, trained {sum(trained) / 60:.0f} min, audited {seconds / 60:.0f} min.")
+        took = f"trained {sum(trained) / 60:.0f} min, audited {seconds / 60:.0f} min"
+        print(f"\n{NETWORKS[name]}: {result['model']['parameters']:,} parameters, {took}.")
 
 
 def number(result: dict, like: dict) -> str:
