@@ -23,7 +23,7 @@ from itertools import combinations
 from pathlib import Path
 
 from robustdx.data import Dataset, load_dataset
-from robustdx.data.inspect import Inspection, inspect
+from robustdx.data.inspection.inspect import Inspection, inspect
 
 Key = dict[str, str]
 """Path of an image below the folder of the set -> its group."""

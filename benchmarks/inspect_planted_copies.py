@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from robustdx.data import Dataset, Example, Pixels, load_dataset
-from robustdx.data.inspect import inspect
+from robustdx.data.inspection.inspect import inspect
 from robustdx.data.read import resized
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from robustdx.data.alignment import agreements
-from robustdx.data.fingerprint import Fingerprint, Progress, same_pixels
-from robustdx.data.lookalikes import lookalikes
+from robustdx.data.inspection.alignment import agreements
+from robustdx.data.inspection.fingerprint import Fingerprint, Progress, same_pixels
+from robustdx.data.inspection.lookalikes import lookalikes
 from robustdx.data.protocol import Dataset
 
 Copy = Literal["same file", "same pixels", "near"]

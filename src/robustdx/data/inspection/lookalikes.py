@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robustdx.data.contrast import detail
-from robustdx.data.fingerprint import Progress
+from robustdx.data.inspection.contrast import detail
+from robustdx.data.inspection.fingerprint import Progress
 
 _COARSE = 16
 """Side of the thumbnails compared: so coarse that a shift or a crop of a few per cent does not matter."""
