@@ -45,6 +45,12 @@ def test_fooled_errors_margin_and_decision_agree(case):
     assert not task.fooled(outputs, task.decide(outputs)).any()
 
 
+def test_the_least_margin_of_all_rivals_is_the_margin(case):
+    task, outputs, y = case
+    for seen in (task, Targeted(task)):
+        assert torch.equal(seen.margins(outputs, y).amin(1), seen.margin(outputs, y))
+
+
 def test_an_image_does_not_feel_its_neighbours(case):
     task, outputs, y = case
     for value in (task.loss, task.margin, task.errors):

@@ -6,6 +6,6 @@ from robustdx.attacks.pgd import PGD
 from robustdx.attacks.protocol import Attack, Model
 from robustdx.catalogue import Catalogue
 
-ATTACKS = Catalogue("attack", {"fgsm": FGSM, "bim": BIM, "pgd": PGD})
+ATTACKS = Catalogue("attack", {"fgsm": FGSM, "bim": BIM, "pgd": PGD}, role=Attack)
 
 __all__ = ["ATTACKS", "BIM", "FGSM", "PGD", "Attack", "Model"]

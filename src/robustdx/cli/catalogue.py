@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -35,6 +36,8 @@ def list_(kind: Annotated[str | None, typer.Argument(help="attacks, threats, tas
             typer.echo(f"{word}:")
             for name, cls in sorted(catalogue.methods.items()):
                 typer.echo(f"  {name:<12} {_first_line(cls)}")
+            for name, words in catalogue.presets.items():
+                typer.echo(f"  {name:<12} {_spelt(words)}")
 
 
 @app.command()
@@ -42,6 +45,10 @@ def describe(
     name: Annotated[str, typer.Argument(help="A name that `robustdx list` shows, or plan, model, harden, stage, augment.")],
 ) -> None:
     """Explain one method: what it does, its source, and every setting."""
+    preset = next((c.presets[name] for c in rooms().values() if name in c.presets), None)
+    if preset is not None:
+        typer.echo(f"{name} stands for {_spelt(preset)}\n")
+        name = str(preset["name"])
     cls = _everything().get(name)
     if cls is None:
         raise PlanError(unknown("method", name, _everything()))
@@ -64,6 +71,10 @@ def _everything() -> dict[str, Any]:
 
 def _first_line(cls: type) -> str:
     return inspect.cleandoc(cls.__doc__ or "").splitlines()[0]
+
+
+def _spelt(words: Mapping[str, Any]) -> str:
+    return ", ".join(str(v) if k == "name" else f"{k} = {v}" for k, v in words.items())
 
 
 def _default(field: dataclasses.Field) -> str:

@@ -61,6 +61,9 @@ class Binary:
     def margin(self, outputs: Outputs, y: Classes) -> PerImage:
         return _sign(y) * self._above(outputs)
 
+    def margins(self, outputs: Outputs, y: Classes) -> Outputs:
+        return self.margin(outputs, y)[:, None]
+
     def errors(self, outputs: Outputs, y: Classes) -> PerImage:
         return self.fooled(outputs, y).to(outputs.dtype)
 

@@ -41,9 +41,11 @@ class MultiClass:
         return F.cross_entropy(outputs, y, reduction="none")
 
     def margin(self, outputs: Outputs, y: Classes) -> PerImage:
+        return self.margins(outputs, y).amin(1)
+
+    def margins(self, outputs: Outputs, y: Classes) -> Outputs:
         own = outputs.gather(1, y[:, None])
-        others = outputs.scatter(1, y[:, None], -float("inf"))
-        return own[:, 0] - others.amax(1)
+        return (own - outputs).scatter(1, y[:, None], float("inf"))
 
     def errors(self, outputs: Outputs, y: Classes) -> PerImage:
         return self.fooled(outputs, y).to(outputs.dtype)

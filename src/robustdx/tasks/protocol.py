@@ -53,6 +53,13 @@ class Task(Protocol):
         """How far the weakest right decision is from turning, in logits; below 0 it is wrong."""
         ...
 
+    def margins(self, outputs: Outputs, y: Labels) -> Outputs:
+        """(B, R): the margin against each rival, each other class or each finding; infinite where there is none.
+
+        `margin` is the least of them; their order is that of the classes.
+        """
+        ...
+
     def errors(self, outputs: Outputs, y: Labels) -> PerImage:
         """The share of an image's decisions that are wrong, in [0, 1]: 0 or 1 where there is one decision."""
         ...
