@@ -13,7 +13,9 @@ from robustdx.cli import app
 from robustdx.cli.screen import Screen
 from robustdx.errors import PlanError
 
-ModelText = "timm:NAME, torchvision:NAME, cnn, attnmel, a run folder, a Hugging Face folder, a .pt2 or TorchScript file, module:callable"
+ModelText = (
+    "timm:NAME, torchvision:NAME, cnn, attnmel, chexnet, a run folder, a Hugging Face folder, a .pt2 or TorchScript file, module:callable"
+)
 
 
 @app.command()
