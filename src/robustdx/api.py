@@ -13,6 +13,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from robustdx.attacks import ATTACKS
 from robustdx.auditing import prepare
+from robustdx.auditing.export import Export
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.run import Audit, Progress
 from robustdx.catalogue import build
@@ -82,10 +83,24 @@ def run(ready: Audit, out: Path, *, command: str, progress: Progress | None = No
     return Store(out).read_json("results.json")
 
 
-def finished(ready: Audit, out: Path) -> bool:
+def attack(ready: Audit, out: Path, *, progress: Progress) -> bool:
+    """Write adversarial images and their manifest (see `auditing.export`), or go on with them; False where all was there."""
+    words = {**prepare.words(ready), "made": "images"}
+    if finished(ready, out, words):
+        return False
+    export = Export.of(ready)
+    Store(out).require(words)
+    ready.read(progress)
+    store = Store.open(out, words)
+    export.run(store, progress)
+    store.finish_run()
+    return True
+
+
+def finished(ready: Audit, out: Path, words: Mapping[str, Any] | None = None) -> bool:
     """Whether `out` holds this audit, whole: of the same plan, weights and images."""
     store = Store(out)
-    return store.whole and store.belongs_to(prepare.words(ready))
+    return store.whole and store.belongs_to(words or prepare.words(ready))
 
 
 def _as_model(network: nn.Module, whole: Dataset, spec: ModelSpec) -> DiagnosticModel:
