@@ -1,11 +1,12 @@
 """How an adversary looks for the worst image that a threat allows."""
 
 from robustdx.attacks.bim import BIM
+from robustdx.attacks.fab import FAB
 from robustdx.attacks.fgsm import FGSM
 from robustdx.attacks.pgd import PGD
 from robustdx.attacks.protocol import Attack, Model
 from robustdx.catalogue import Catalogue
 
-ATTACKS = Catalogue("attack", {"fgsm": FGSM, "bim": BIM, "pgd": PGD}, role=Attack)
+ATTACKS = Catalogue("attack", {"fgsm": FGSM, "bim": BIM, "pgd": PGD, "fab": FAB}, role=Attack)
 
-__all__ = ["ATTACKS", "BIM", "FGSM", "PGD", "Attack", "Model"]
+__all__ = ["ATTACKS", "BIM", "FAB", "FGSM", "PGD", "Attack", "Model"]

@@ -51,7 +51,7 @@ class MultiLabel:
         return self.margins(outputs, y).amin(1)
 
     def margins(self, outputs: Outputs, y: Labels) -> Outputs:
-        return torch.where(y.isnan(), float("inf"), (2 * y - 1) * outputs)
+        return torch.where(y.isnan(), float("inf"), (2 * y.nan_to_num() - 1) * outputs)  # NaN would poison the gradient
 
     def errors(self, outputs: Outputs, y: Labels) -> PerImage:
         wrong = (self.decide(outputs) != y) & ~y.isnan()
