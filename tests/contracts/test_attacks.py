@@ -20,7 +20,7 @@ TASKS = {
     "targeted": (Targeted(MultiClass(tuple("abc"))), 3),
 }
 
-CHEAP = {"fab": {"steps": 8}}
+CHEAP = {"fab": {"steps": 8}, "square": {"queries": 20}}
 """Settings under which an attack that is slow by default shows the same."""
 
 

@@ -5,8 +5,9 @@ from robustdx.attacks.fab import FAB
 from robustdx.attacks.fgsm import FGSM
 from robustdx.attacks.pgd import PGD
 from robustdx.attacks.protocol import Attack, Model
+from robustdx.attacks.square import Square
 from robustdx.catalogue import Catalogue
 
-ATTACKS = Catalogue("attack", {"fgsm": FGSM, "bim": BIM, "pgd": PGD, "fab": FAB}, role=Attack)
+ATTACKS = Catalogue("attack", {"fgsm": FGSM, "bim": BIM, "pgd": PGD, "fab": FAB, "square": Square}, role=Attack)
 
-__all__ = ["ATTACKS", "BIM", "FAB", "FGSM", "PGD", "Attack", "Model"]
+__all__ = ["ATTACKS", "BIM", "FAB", "FGSM", "PGD", "Attack", "Model", "Square"]
