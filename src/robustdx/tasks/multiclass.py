@@ -31,6 +31,13 @@ class MultiClass:
     def require_labels(self, y: Classes) -> None:
         require_indices(y, self.classes)
 
+    def scores(self, outputs: Outputs) -> Outputs:
+        """(B, K): the largest is decided."""
+        return outputs
+
+    def log_probabilities(self, outputs: Outputs) -> Outputs:
+        return outputs.log_softmax(1)
+
     def probabilities(self, outputs: Outputs) -> Outputs:
         return outputs.softmax(1)
 

@@ -77,6 +77,18 @@ class Task(Protocol):
         ...
 
 
+class OneOfSeveral(Task, Protocol):
+    """A task with one decision among several classes: binary, multi-class, grades."""
+
+    def scores(self, outputs: Outputs) -> Outputs:
+        """(B, K): a score for each class, in logits; the largest is decided."""
+        ...
+
+    def log_probabilities(self, outputs: Outputs) -> Outputs:
+        """(B, K), with a gradient where the probabilities themselves have none left."""
+        ...
+
+
 def require_classes(classes: tuple[str, ...], fewest: int) -> None:
     """Refuse too few names, or two that are the same."""
     if len(classes) < fewest or len(set(classes)) < len(classes):
