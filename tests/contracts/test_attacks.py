@@ -6,6 +6,7 @@ from torch import nn
 
 from robustdx.attacks import ATTACKS
 from robustdx.draws import Draws
+from robustdx.errors import PlanError
 from robustdx.models import DiagnosticModel, still
 from robustdx.tasks import Binary, MultiClass, MultiLabel, Targeted
 from robustdx.threats import L2, Linf
@@ -20,8 +21,11 @@ TASKS = {
     "targeted": (Targeted(MultiClass(tuple("abc"))), 3),
 }
 
-CHEAP = {"fab": {"steps": 8}, "square": {"queries": 20}}
+CHEAP = {"fab": {"steps": 8}, "cw": {"steps": 8, "search_steps": 3}, "ddn": {"steps": 10}, "fmn": {"steps": 10}, "square": {"queries": 20}}
 """Settings under which an attack that is slow by default shows the same."""
+
+REFUSED = {("ddn", Linf): "fmn"}
+"""Threats for which an attack has no form, and the attack that it names instead."""
 
 
 def network(outputs):
@@ -51,7 +55,9 @@ def y(model):
 
 
 @pytest.fixture(params=[Linf(8 / 255), Linf(0.4 / 255), L2(0.7)], ids=str)
-def threat(request):
+def threat(request, attack):
+    if (ATTACKS.name(attack), type(request.param)) in REFUSED:
+        pytest.skip("refused: see test_a_threat_without_a_form_is_refused_by_name")
     return request.param
 
 
@@ -68,6 +74,13 @@ def test_the_answer_is_inside_the_threat_and_the_pixel_range(attack, model, x, y
     assert x_adv.min() >= 0
     assert x_adv.max() <= 1
     assert (threat.distance(x_adv, x) <= threat.eps * (1 + 1e-5)).all()
+
+
+@pytest.mark.parametrize(("pair", "instead"), REFUSED.items(), ids=[name for name, _ in REFUSED])
+def test_a_threat_without_a_form_is_refused_by_name(pair, instead, model, x, y):
+    name, threat = pair
+    with pytest.raises(PlanError, match=f'{name}.*"{instead}"'):
+        ATTACKS.parse(name)(model, x, y, threat(8 / 255), DRAWS)
 
 
 def test_it_never_helps(attack, model, x, y, threat):

@@ -9,7 +9,7 @@ import torch
 
 from robustdx.attacks.climb import Front
 from robustdx.attacks.hyperplane import TINY, closest, dot, onto
-from robustdx.attacks.nearest import Nearest, slopes
+from robustdx.attacks.nearest import RIVALS, Nearest, slopes
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
@@ -29,10 +29,12 @@ class FAB:
 
     and a beaten x_t is drawn back to x + beta (x_t - x) first. The paper judges x_{t+1} with a forward pass and takes the
     hyperplane at the point drawn back with another; here the hyperplane at x_t serves for both, which saves one pass of three.
-    With `targets`, one walk for each of the strongest rivals at x (FAB-T, as in AutoAttack). Linf and L2.
+    With `targets`, one walk for each of the rivals whose boundary is nearest as its slope at x tells (FAB-T; AutoAttack takes those
+    with the highest scores). Linf and L2.
 
     Cost per image: restarts * steps forward passes, and as many backward passes times the rivals (at most 10, one in a binary
-    task), or with `targets` restarts * targets * steps of both; for each walk one forward pass more, and 5 at the end.
+    task), or with `targets` restarts * targets * steps of both, and one backward pass for each rival (at most 10); for each walk one
+    forward pass more, and 5 at the end.
     """
 
     steps: int = 100
@@ -40,7 +42,7 @@ class FAB:
     restarts: int = 1
     """Walks: the first begins at the image, others at random points nearer to it than the nearest found."""
     targets: int | None = None
-    """Walk to each of so many of the strongest rivals on their own (FAB-T: 9); left out, always to the nearest of all."""
+    """Walk to each of so many of the nearest rivals on their own (FAB-T: 9, at most 10); left out, always to the nearest of all."""
     alpha_max: float = 0.1
     """How strongly the walk is drawn to the image at most."""
     eta: float = 1.05
@@ -52,8 +54,8 @@ class FAB:
 
     def __post_init__(self) -> None:
         require_positive(self.steps, self.restarts, None)
-        if self.targets is not None and self.targets < 1:
-            raise PlanError(f"targets must be at least 1, got {self.targets}: leave it out to walk to the nearest rival")
+        if self.targets is not None and not 1 <= self.targets <= RIVALS:
+            raise PlanError(f"targets must lie from 1 to {RIVALS}, got {self.targets}: leave it out to walk to the nearest rival")
         if not (0 <= self.alpha_max <= 1 and self.eta >= 1 and 0 < self.beta < 1):
             raise PlanError(
                 f"expected alpha_max in [0, 1], eta of at least 1 and beta in (0, 1), got {self.alpha_max:g}, {self.eta:g}, {self.beta:g}"
@@ -73,13 +75,14 @@ class FAB:
         return nearest.answer()
 
     def _rivals(self, nearest: Nearest) -> list[Classes | None]:
-        """Which rival each walk goes to, (B,) for each walk, strongest first; None: to the nearest of all."""
+        """Which rival each walk goes to, (B,) for each walk, nearest first; None: to the nearest of all at each step."""
         if self.targets is None:
             return [None]
-        with torch.no_grad():
-            gaps, _ = nearest.look(nearest.front())
-        order = gaps.argsort(1)
-        return list(order[:, : min(self.targets, int(gaps.isfinite().sum(1).amax()))].T)
+        front = nearest.front()
+        front.x_t = front.x.clone().requires_grad_()
+        gaps, _ = nearest.look(front)
+        far = nearest.far(gaps, front)
+        return list(far.argsort(1)[:, : min(self.targets, int(far.isfinite().sum(1).amax()))].T)
 
     def _start(self, nearest: Nearest, draws: Draws) -> Images:
         """A random point, half as far as the nearest beaten image, or as eps (section 3.3)."""
@@ -95,7 +98,7 @@ class FAB:
             front.x_t = front.x_t.detach().requires_grad_()
             gaps, beaten = nearest.look(front, exact=t >= exact_from)
             gaps = gaps if rival is None else gaps.gather(1, rival[front.at][:, None])
-            values, grads = slopes(gaps, front.x_t, 10)
+            values, grads = slopes(gaps, front.x_t, RIVALS)
             value, slope = closest(nearest.threat, values, grads)
             front.x_t = self._step(nearest.threat, front, value, slope, beaten)
             front = front.only(~nearest.settled[front.at])

@@ -12,16 +12,21 @@ import torch
 from torch import Tensor
 
 from robustdx.attacks.climb import EXACT, SLACK, Front, Worst, confirmed
+from robustdx.attacks.hyperplane import TINY, dot
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.tasks import Task
 from robustdx.tensors import Flags, Images, Labels, Outputs, PerImage, per_image
-from robustdx.threats import Threat
+from robustdx.threats import Linf, Threat
 
 TIGHTEN = 5
 """Forward passes that narrow the last gap between an image that stands and one that is beaten."""
 
-TINY = 1e-12
+CLEAR, ROUNDING = 1e-5, 1e-6
+"""By which share of the gap at x, and of the largest logit, an image must be beaten: on the boundary another batch rounds otherwise."""
+
+RIVALS = 10
+"""So many of the strongest rivals are considered where each costs a backward pass."""
 
 
 class Nearest:
@@ -31,8 +36,11 @@ class Nearest:
     eps and holds as it would be saved; without, it is settled only if x itself is beaten.
     """
 
-    def __init__(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws, *, early_stop: bool = False) -> None:
+    def __init__(
+        self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws, *, early_stop: bool = False, confidence: float = 0.0
+    ) -> None:
         self.model, self.x, self.y, self.threat, self.draws, self.early_stop = model, x, y, threat, draws, early_stop
+        self.confidence = confidence
         self.x_adv = x.clone()
         self.distance = x.new_full((len(x),), math.inf)
         self.gap = x.new_full((len(x),), math.inf)
@@ -41,6 +49,7 @@ class Nearest:
         """The gap at x."""
         self.settled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         self._every: bool | None = None
+        self._steep: Tensor | None = None
 
     def front(self, start: Images | None = None, draws: Draws | None = None) -> Front:
         """The images that are not settled, to be searched from `start` (left out: from x)."""
@@ -55,9 +64,35 @@ class Nearest:
         outputs = (self.model.exact if exact else self.model)(front.x_t, front.draws)
         gaps = self._gaps(outputs, front.y)
         with torch.no_grad():
-            beaten = self.model.task.errors(outputs, front.y) == 1
+            beaten = self._clear(outputs, front)
             self._keep(front, gaps.detach().amin(1), beaten, sure=exact or not self.model.rough)
         return gaps, beaten
+
+    def aim(self, gaps: Outputs, front: Front) -> PerImage:
+        """The gap of the rival whose boundary is nearest: not always the one with the least gap, which another may outrun.
+
+        Cost per image: as many backward passes as rivals, at most 10, once, with the first look at x; none with one rival.
+        """
+        return gaps.gather(1, self.far(gaps, front).argmin(1)[:, None])[:, 0]
+
+    def far(self, gaps: Outputs, front: Front) -> Outputs:
+        """How far each rival's boundary is (B, R), if it is as steep as at x; infinite beyond the strongest rivals."""
+        if gaps.shape[1] == 1:
+            return gaps.detach()
+        if self._steep is None:
+            self._steep = self._slopes_at_x(gaps, front)
+        steep = self._steep[front.at]
+        return torch.where(steep > TINY, gaps.detach() / steep.clamp_min(TINY), torch.inf)
+
+    def _slopes_at_x(self, gaps: Outputs, front: Front) -> Tensor:
+        """The dual norm of each gap's gradient, (B, R); 0 beyond the strongest rivals."""
+        steep = torch.zeros(len(self.x), gaps.shape[1], device=gaps.device)
+        least, which = gaps.topk(min(RIVALS, gaps.shape[1]), dim=1, largest=False)
+        for gap, column in zip(least.T, which.T, strict=True):
+            (grad,) = torch.autograd.grad(gap.sum(), front.x_t, retain_graph=True)
+            grad.nan_to_num_(nan=0.0)
+            steep[front.at, column] = torch.where(gap.detach().isinf(), 0, dot(grad, self.threat.steepest(grad)))
+        return steep
 
     def exact_from(self, steps: int) -> int:
         """The step from which on a rough search goes in float32: its last eighth, as in `climb`."""
@@ -65,17 +100,17 @@ class Nearest:
 
     @torch.no_grad()
     def tighten(self, rounds: int = TIGHTEN) -> None:
-        """Go back from the nearest image towards x for as long as it stays beaten: regula falsi (Illinois) on the gap."""
+        """Shorten the nearest change for as long as the image stays beaten: regula falsi (Illinois) on the gap."""
         front = self.front(self.x_adv).only((self.distance < math.inf)[~self.settled])
         if not len(front):
             return
-        change, at = self.x_adv[front.at] - front.x, front.at
+        at, change, far = front.at, front.x_t - front.x, self.distance[front.at]
         low, high = front.x.new_zeros(len(front)), front.x.new_ones(len(front))
         at_low, at_high = self.clean[at], self.gap[at]
         for _ in range(rounds):
             share = (at_low / (at_low - at_high).clamp_min(TINY)).nan_to_num(0.5).clamp(0.05, 0.999)
             t = (low + (high - low) * share * (1 + 1e-4)).minimum(high)
-            front.x_t = front.x + change * per_image(t, change)
+            front.x_t = (front.x + shortened(self.threat, change, t * far)).clamp_(0, 1)
             gaps, beaten = self.look(front)
             gap = gaps.amin(1)
             low, high = torch.where(beaten, low, t), torch.where(beaten, t, high)
@@ -94,9 +129,9 @@ class Nearest:
         nearer = beaten & (distance < self.distance[at])
         if not sure and bool(nearer.any()):
             some = front.only(nearer)
-            holds = self.model.task.errors(self.model.exact(some.x_t.detach(), some.draws), some.y) == 1
+            holds = self._clear(self.model.exact(some.x_t.detach(), some.draws), some)
             nearer = nearer.masked_scatter(nearer, holds)
-        closer = self.distance[at].isinf() & ~beaten & (gap < self.gap[at])
+        closer = self.distance[at].isinf() & (gap < self.gap[at])
         take = nearer | closer
         self.x_adv[at[take]], self.gap[at[take]] = x_t[take], gap[take]
         self.distance[at[nearer]] = distance[nearer]
@@ -118,6 +153,16 @@ class Nearest:
         self.x_adv[held], self.settled[held] = worst.x_adv[held], True
         self.distance[held] = self.threat.distance(self.x_adv[held], self.x[held])
 
+    def _clear(self, outputs: Outputs, front: Front) -> Flags:
+        """Whether every decision is wrong, by the confidence that is asked for and more than rounding could undo.
+
+        The image as it came is taken at its word.
+        """
+        gap, clean = self._gaps(outputs, front.y).amin(1), self.clean[front.at]
+        slack = torch.maximum(ROUNDING * outputs.abs().amax(1), CLEAR * clean.abs().nan_to_num(posinf=0.0))
+        untouched = (front.x_t == front.x).flatten(1).all(1)
+        return (self.model.task.errors(outputs, front.y) == 1) & torch.where(untouched, gap <= 0, gap < -slack)
+
     def _gaps(self, outputs: Outputs, y: Labels) -> Outputs:
         """What must fall below 0, in logits, for the image to be beaten: one column for each way to beat it.
 
@@ -128,9 +173,9 @@ class Nearest:
         if self._every is None:
             self._every = shared(self.model.task, outputs.detach(), self.y)
         if not self._every:
-            return margins
+            return margins + self.confidence
         none = margins.isinf().all(1, keepdim=True)
-        return torch.where(none, math.inf, margins.masked_fill(margins.isinf(), -math.inf).amax(1, keepdim=True))
+        return torch.where(none, math.inf, margins.masked_fill(margins.isinf(), -math.inf).amax(1, keepdim=True)) + self.confidence
 
 
 def shared(task: Task, outputs: Outputs, y: Labels) -> bool:
@@ -150,6 +195,14 @@ def slopes(gaps: Outputs, x_t: Images, rivals: int) -> tuple[Tensor, Tensor]:
     count = least.shape[1]
     grads = [torch.autograd.grad(least[:, j].sum(), x_t, retain_graph=j + 1 < count)[0] for j in range(count)]
     return least.detach(), torch.stack(grads).nan_to_num_(nan=0.0)
+
+
+def shortened(threat: Threat, change: Images, length: PerImage) -> Images:
+    """The change made no longer than `length` (B,): cut there under Linf, where each pixel counts for itself, and else scaled."""
+    reach = per_image(length, change)
+    if isinstance(threat, Linf):
+        return change.clamp(-reach, reach)
+    return change * (reach / per_image(threat.distance(change, torch.zeros_like(change)).clamp_min(TINY), change)).clamp_max(1)
 
 
 def curve(distances: Tensor, right: Flags, eps: Tensor) -> Tensor:
