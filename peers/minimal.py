@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustdx.threats import Linf, Threat
+from robustdx.threats import Threat
 
 Minimal = Callable[[nn.Module, Tensor, Tensor, Threat], Tensor]
 """(network, x, y, threat) -> x_adv, the nearest that was found."""
@@ -54,7 +54,3 @@ def distances(network: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor, threat: T
     with torch.no_grad():
         stands = network(x_adv.clamp(0, 1)).argmax(1) == y
     return torch.where(stands, torch.inf, threat.distance(x_adv.clamp(0, 1), x))
-
-
-def norm(threat: Threat) -> str:
-    return "Linf" if isinstance(threat, Linf) else "L2"
