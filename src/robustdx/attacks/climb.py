@@ -92,8 +92,9 @@ class Climb:
             (grad,) = torch.autograd.grad(loss.sum(), front.x_t)
             front.x_t = front.x_t.detach()
             front, grad = front.only(~beaten), grad if not bool(beaten.any()) else grad[~beaten]
-            step = self.step_size * threat.eps * threat.steepest(grad.nan_to_num_(nan=0.0))
-            front.x_t = threat.project(front.x_t + step, front.x)
+            ball = threat.take(front.at)
+            step = self.step_size * ball.eps * ball.steepest(grad.nan_to_num_(nan=0.0))
+            front.x_t = ball.project(front.x_t + step, front.x)
         if self.keep == "worst":
             with torch.no_grad():
                 self._judge(model, front, threat, worst, exact=True, candidate=True)
@@ -120,6 +121,7 @@ def confirmed(model: Model, front: Front, threat: Threat, worst: Worst, claimed:
     if not bool(claimed.any()):
         return claimed
     some = front.only(claimed)
+    threat = threat.take(some.at)
     shown = threat.snap(some.x_t.detach(), some.x) if threat.savable else some.x_t.detach()
     holds = model.task.errors(model.exact(shown, some.draws), some.y) == 1
     inside = threat.distance(shown, some.x) <= threat.eps * (1 + SLACK)  # it may not be where x itself is not on the grid
