@@ -23,11 +23,11 @@ class Limited(Protocol):
     def left(self, draws: Draws) -> Tensor: ...
 
 
-def spent(model: Model, front: Front) -> Flags:
-    """Which images have no query left."""
+def left(model: Model, draws: Draws) -> Tensor:
+    """How many queries each image has left, (B,): without end where the model sets none."""
     if isinstance(model, Limited):
-        return (model.left(front.draws) <= 0).to(front.at.device)
-    return torch.zeros(len(front), dtype=torch.bool, device=front.at.device)
+        return model.left(draws)
+    return torch.full((len(draws.ids),), torch.iinfo(torch.long).max)
 
 
 @dataclass
@@ -59,6 +59,19 @@ def answer(task: Task, outputs: Outputs, y: Labels) -> Answer:
     return Answer(errors, torch.where(errors == 0, -task.margin(outputs, y), task.loss(outputs, y)))
 
 
+def slope_score(task: Task, outputs: Outputs, y: Labels) -> PerImage:
+    """A score without jumps, for differences: the loss, less the margin while every decision is right.
+
+    The loss alone says nothing where a network is sure (its cross-entropy is 0 in float32); the margin still does.
+    """
+    return task.loss(outputs, y) - task.margin(outputs, y).clamp_min(0)
+
+
+def reachable(threat: Threat, x: Images) -> Flags:
+    """Which pixels the threat lets change, (B, C, H, W): all of them, or those of a mask."""
+    return threat.project(torch.ones_like(x), x) != threat.project(torch.zeros_like(x), x)
+
+
 class Asking:
     """The queries of one attack on one batch, which sees scores: the worst image so far, and which images are done.
 
@@ -79,12 +92,20 @@ class Asking:
     def front(self, start: Images, draws: Draws) -> Front:
         """The images that are not done, to be searched from `start`."""
         front = Front(torch.arange(len(self.x), device=self.x.device), self.x, self.y, start, draws).only(~self.worst.beaten)
-        return front.only(~spent(self.model, front))
+        return front.only(self.left(front) > 0)
+
+    def left(self, front: Front) -> Tensor:
+        """How many queries each image has left."""
+        return left(self.model, front.draws).to(front.at.device)
 
     def ask(self, front: Front, *, exact: bool = False) -> Answer:
         """What the model says of x_t."""
         outputs = (self.model.exact if exact else self.model)(front.x_t, front.draws)
         return answer(self.model.task, outputs, front.y)
+
+    def best(self, front: Front) -> Answer:
+        """The worst answer so far for each image."""
+        return Answer(self.worst.errors[front.at], self.worst.loss[front.at])
 
     def keep(self, front: Front, seen: Answer) -> None:
         """Remember x_t where it is the worst so far."""
@@ -92,9 +113,9 @@ class Asking:
 
     def settle(self, front: Front, seen: Answer, fresh: Flags) -> Flags:
         """Which images are done, after an answer at x_t that is news where `fresh`."""
-        done = spent(self.model, front)
+        done = self.left(front) <= 0
         if self.early_stop:
             claimed = fresh & (seen.errors == 1) & ~done
             if bool(claimed.any()):
-                done = confirmed(self.model, front, self.threat, self.worst, claimed) | spent(self.model, front)
+                done = confirmed(self.model, front, self.threat, self.worst, claimed) | (self.left(front) <= 0)
         return done

@@ -64,7 +64,7 @@ class Square:
         for i in range(self.restarts):
             front = asking.front(x, draws.fork("restart", i))
             if len(front):
-                self._search(asking, front, make(threat, front.x))
+                self._search(asking, front, make(threat.take(front.at), front.x))
         return asking.worst.x_adv
 
     def _search(self, asking: Asking, front: Front, squares: Squares) -> None:

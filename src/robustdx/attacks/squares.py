@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from robustdx.attacks.asking import reachable
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.tensors import Flags, Images, per_image
@@ -101,7 +102,7 @@ class Bumps:
         self.numbers = 5 + x.shape[1]
         self.free: Tensor | None = None
         if hasattr(threat, "threat"):
-            self.free = threat.project(torch.ones_like(x), x) != threat.project(torch.zeros_like(x), x)
+            self.free = reachable(threat, x)
         self.energy = x.new_zeros(len(x))
         """The squared length of x_t - x."""
 
