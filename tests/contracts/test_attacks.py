@@ -21,10 +21,20 @@ TASKS = {
     "targeted": (Targeted(MultiClass(tuple("abc"))), 3),
 }
 
-CHEAP = {"fab": {"steps": 8}, "cw": {"steps": 8, "search_steps": 3}, "ddn": {"steps": 10}, "fmn": {"steps": 10}, "square": {"queries": 20}}
+CHEAP = {
+    "fab": {"steps": 8},
+    "cw": {"steps": 8, "search_steps": 3},
+    "ddn": {"steps": 10},
+    "fmn": {"steps": 10},
+    "square": {"queries": 20},
+    "simba": {"queries": 20},
+    "nes": {"queries": 30, "samples": 6},
+    "hopskipjump": {"queries": 60, "samples": 6},
+    "boundary": {"queries": 60},
+}
 """Settings under which an attack that is slow by default shows the same."""
 
-REFUSED = {("ddn", Linf): "fmn"}
+REFUSED = {("ddn", Linf): "fmn", ("boundary", Linf): "hopskipjump"}
 """Threats for which an attack has no form, and the attack that it names instead."""
 
 
