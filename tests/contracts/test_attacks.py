@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from robustdx.attacks import ATTACKS
+from robustdx.data.in_memory import from_torch
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.models import DiagnosticModel, still
@@ -22,6 +23,9 @@ TASKS = {
 }
 
 CHEAP = {
+    "apgd": {"steps": 8},
+    "apgd-targeted": {"steps": 6, "targets": 2},
+    "cascade": {"members": [{"name": "fgsm"}, {"name": "pgd", "steps": 4}]},
     "fab": {"steps": 8},
     "cw": {"steps": 8, "search_steps": 3},
     "ddn": {"steps": 10},
@@ -31,6 +35,8 @@ CHEAP = {
     "nes": {"queries": 30, "samples": 6},
     "hopskipjump": {"queries": 60, "samples": 6},
     "boundary": {"queries": 60},
+    "gap": {"width": 2, "epochs": 2},
+    "uap": {"epochs": 2},
 }
 """Settings under which an attack that is slow by default shows the same."""
 
@@ -71,9 +77,18 @@ def threat(request, attack):
     return request.param
 
 
-@pytest.fixture(params=sorted(ATTACKS.methods))
-def attack(request):
-    return ATTACKS.parse({"name": request.param, **CHEAP.get(request.param, {})})
+@pytest.fixture(scope="module", params=sorted(ATTACKS.methods))
+def attack(request, tmp_path_factory):
+    attack = ATTACKS.parse({"name": request.param, **CHEAP.get(request.param, {})})
+    return fitted(attack, tmp_path_factory.mktemp("weights") / "learned.safetensors") if hasattr(attack, "fit") else attack
+
+
+def fitted(attack, out):
+    """An attack that learns, after a short lesson on noise of the images' size; it then attacks every model, as in transfer."""
+    x = torch.randint(0, 256, (4, 3, 9, 7), generator=torch.Generator().manual_seed(2)) / 255
+    data = from_torch([(image, i % 3) for i, image in enumerate(x)], classes="abc", task="multiclass")
+    model = DiagnosticModel(network(3), MultiClass(tuple("abc")), size=(9, 7))
+    return attack.fit(model, data, Linf(8 / 255), DRAWS, out=out)
 
 
 def test_the_answer_is_inside_the_threat_and_the_pixel_range(attack, model, x, y, threat):
