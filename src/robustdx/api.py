@@ -47,8 +47,8 @@ def audit(
     `network` takes (B, C, H, W) pixels in [0, 1] after `mean` and `std` are applied, and returns logits (or probabilities,
     with outputs="probabilities"); a DiagnosticModel is taken as it is. `dataset` yields (image, label): a float tensor
     (C, H, W) in [0, 1], 8-bit values or a Pillow image, and a class index or one 0, 1 or NaN per finding. `task` is
-    "binary", "multiclass" or "multilabel", read from the labels where it is left out; `patients` names the patient of each
-    image. Further settings are those of AuditPlan: attacks, threat, eps, images, seed, batch_size, precision, ...
+    "binary", "multiclass", "multilabel" or "ordinal", read from the labels where it is left out; `patients` names the patient
+    of each image. Further settings are those of AuditPlan: attacks, threat, eps, images, seed, batch_size, precision, ...
 
     Run twice with the same arguments, it goes on where it stopped; a finished run is not run again.
 

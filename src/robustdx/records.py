@@ -32,13 +32,15 @@ SCHEMA = pa.schema(
             for form in ("clean", "searched", "saved")
             for what, kind in (("scores", SCORES), ("decision", DECISIONS))
         ),
+        *((f"{form}_goal", pa.bool_()) for form in ("clean", "searched", "saved")),
         ("searched_distance", pa.float64()),
         ("saved_distance", pa.float64()),
         ("forwards", pa.int32()),
         ("backwards", pa.int32()),
     ]
 )
-"""The columns of a cell's table. `patient` is null where the data does not say. Distances are in the units of eps."""
+"""The columns of a cell's table. `patient` is null where the data does not say. Distances are in the units of eps. Whether the
+adversary's goal is reached is null where there is none, or where it cannot be asked of the image."""
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def test_a_pace_follows_the_share_of_successes():
 
 def test_boundary_sends_linf_elsewhere():
     model, x, y = balanced(Binary(), 1)
-    with pytest.raises(PlanError, match="l2 only, got Linf: take hopskipjump"):
+    with pytest.raises(PlanError, match='l2 only, got Linf: take "hopskipjump"'):
         Boundary()(model, x, y, Linf(0.1), DRAWS)
 
 

@@ -17,7 +17,7 @@ def test_list_names_everything(robustdx):
 def test_list_of_one_kind(robustdx):
     outcome = robustdx("list", "attacks")
     assert outcome.out.splitlines()[0] == "attacks:"
-    assert [line.split()[0] for line in outcome.out.splitlines()[1:]] == sorted(ATTACKS.methods)
+    assert [line.split()[0] for line in outcome.out.splitlines()[1:]] == [*sorted(ATTACKS.methods), *ATTACKS.presets]
 
 
 @pytest.mark.parametrize("name", ["pgd", "linf", "binary", "folder", "madry", "plan", "model"])

@@ -30,6 +30,10 @@ def left(model: Model, draws: Draws) -> Tensor:
     return torch.full((len(draws.ids),), torch.iinfo(torch.long).max)
 
 
+ROUNDING = 1e-6
+"""As a share of the score: a smaller gain is float32's rounding, which differs from batch to batch."""
+
+
 @dataclass
 class Answer:
     """How bad an answer is for the defender: more decisions wrong, then a higher score."""
@@ -38,7 +42,8 @@ class Answer:
     score: PerImage
 
     def worse_than(self, other: Answer) -> Flags:
-        return (self.errors > other.errors) | ((self.errors == other.errors) & (self.score > other.score))
+        gain = self.score - other.score
+        return (self.errors > other.errors) | ((self.errors == other.errors) & (gain > ROUNDING * other.score.abs()))
 
     def where(self, flags: Flags, other: Answer) -> Answer:
         """This answer where flagged, the other elsewhere."""

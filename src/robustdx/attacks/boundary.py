@@ -59,7 +59,7 @@ class Boundary:
     @torch.no_grad()
     def __call__(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws) -> Images:
         if not isinstance(getattr(threat, "threat", threat), L2):
-            raise PlanError(f"boundary walks on spheres and knows the threat l2 only, got {type(threat).__name__}: take hopskipjump")
+            raise PlanError(f'boundary walks on spheres and knows the threat l2 only, got {type(threat).__name__}: take "hopskipjump"')
         if threat.eps == 0:
             return x.clone()
         deciding = Deciding(model, x, y, threat, queries=self.queries, early_stop=self.early_stop)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
-from robustdx.tensors import Flags, Images, Labels, PerImage, per_image
+from robustdx.tasks import Task
+from robustdx.tensors import Flags, Images, Labels, Outputs, PerImage, per_image
 from robustdx.threats import Threat
 
 Keep = Literal["worst", "last"]
@@ -55,6 +57,11 @@ class Front:
     """Where the climb has got to."""
     draws: Draws
 
+    @classmethod
+    def whole(cls, x: Images, y: Labels, start: Images, draws: Draws) -> Front:
+        """All images of a batch, at their starts."""
+        return cls(torch.arange(len(x), device=x.device), x, y, start, draws)
+
     def __len__(self) -> int:
         return len(self.at)
 
@@ -65,15 +72,73 @@ class Front:
         return Front(self.at[flags], self.x[flags], self.y[flags], self.x_t[flags], self.draws.take(flags))
 
 
+@dataclass
+class View:
+    """What a climb sees at step `t` of the images that it goes on with."""
+
+    t: int
+    ask: Callable[[Images, Draws], Outputs]
+    """The model, in the precision of this step."""
+    task: Task
+    threat: Threat
+    """The threat to the images of `front`."""
+    step: float
+    """Length of a step, in pixel units."""
+    front: Front
+    """The images, and the draws of this step."""
+    outputs: Outputs
+    """The outputs at x_t; empty for a slope that looks elsewhere."""
+    leaf: Images
+    """Where the outputs came from, with the images that have just been beaten."""
+    going: Flags | None
+    """Which images of `leaf` go on; None: all of them."""
+
+    def uphill(self, objective: PerImage) -> Images:
+        """The gradient at x_t of an objective of `outputs`. Cost: one backward pass."""
+        (grad,) = torch.autograd.grad(objective.sum(), self.leaf)
+        return (grad if self.going is None else grad[self.going]).nan_to_num_(nan=0.0)
+
+    def uphill_from(self, z: Images, shown: Callable[[Images], Images] | None = None) -> Images:
+        """The gradient with respect to z of the loss at z, or at `shown(z)`. Cost: a forward and a backward pass."""
+        z = z.detach().requires_grad_()
+        outputs = self.ask(z if shown is None else shown(z), self.front.draws)
+        (grad,) = torch.autograd.grad(self.task.loss(outputs, self.front.y).sum(), z)
+        return grad.nan_to_num_(nan=0.0)
+
+
+class Slope(Protocol):
+    """The direction that a climb follows in place of the gradient. One that remembers its steps is made anew for each climb."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it looks only at other points than x_t, which is then judged by a forward pass of its own."""
+        ...
+
+    def __call__(self, view: View) -> Images: ...
+
+
+class Gradient:
+    """The gradient of the loss at x_t: the slope of FGSM, BIM and PGD."""
+
+    elsewhere = False
+
+    def __call__(self, view: View) -> Images:
+        return view.uphill(view.task.loss(view.outputs, view.front.y))
+
+
+GRADIENT = Gradient()
+
+
 @dataclass(frozen=True)
 class Climb:
-    """x_{t+1} = project(x_t + step_size * eps * steepest(grad loss(x_t))), for `steps` steps from given starts.
+    """x_{t+1} = project(x_t + step_size * eps * steepest(slope(x_t))), for `steps` steps from given starts.
 
     keep="worst" keeps the worst of x_1 .. x_T; keep="last" takes x_T unseen and spares the forward pass that judges it.
     With `early_stop` an image leaves as soon as every decision is wrong, confirmed in float32 on the image as it would be
     saved; the others go on alone. A rough search (bfloat16) takes the last eighth of its steps in float32, which finds what
-    rounding hid, and keeps the worst of these. Cost per image: `steps` forward and backward passes, one forward pass more for
-    keep="worst", and with early stop one for each confirmation.
+    rounding hid, and keeps the worst of these. A stochastic model draws anew at each step. Cost per image: `steps` forward and
+    backward passes (or those of the slope), one forward pass more for keep="worst", and with early stop one for each
+    confirmation; one more in each step where a slope that looks elsewhere leaves x_t to be judged.
     """
 
     steps: int
@@ -81,36 +146,64 @@ class Climb:
     early_stop: bool = False
     keep: Keep = "worst"
 
-    def __call__(self, model: Model, front: Front, threat: Threat, worst: Worst) -> None:
+    def __call__(self, model: Model, front: Front, threat: Threat, worst: Worst, slope: Slope = GRADIENT) -> None:
         """Climb from `front.x_t` and leave what was found in `worst`."""
-        exact_from = self.steps - math.ceil(self.steps * EXACT) if model.rough else 0
+        for _ in self._walk(model, front, threat, worst, slope):
+            pass
+
+    def path(self, model: Model, front: Front, threat: Threat, slope: Slope = GRADIENT) -> Iterator[Images]:
+        """Where the climb begins, and where each step leads: `steps` + 1 times all images, without early stop.
+
+        The last is the one that the climb with keep="last" and no early stop ends at.
+        """
+        yield front.x_t.detach()
+        for here in replace(self, early_stop=False, keep="last")._walk(model, front, threat, Worst(front.x), slope):
+            yield here.x_t
+
+    def _walk(self, model: Model, front: Front, threat: Threat, worst: Worst, slope: Slope) -> Iterator[Front]:
         for t in range(self.steps):
-            front.x_t = front.x_t.detach().requires_grad_()
-            loss, beaten = self._judge(model, front, threat, worst, exact=t >= exact_from, candidate=t > 0)
-            if bool(beaten.all()):
+            front = self._step(model, front, threat, worst, slope, t)
+            if not len(front):
                 return
-            (grad,) = torch.autograd.grad(loss.sum(), front.x_t)
-            front.x_t = front.x_t.detach()
-            front, grad = front.only(~beaten), grad if not bool(beaten.any()) else grad[~beaten]
-            ball = threat.take(front.at)
-            step = self.step_size * ball.eps * ball.steepest(grad.nan_to_num_(nan=0.0))
-            front.x_t = ball.project(front.x_t + step, front.x)
+            yield front
         if self.keep == "worst":
+            front = replace(front, draws=front.draws.fork("step", self.steps))
             with torch.no_grad():
-                self._judge(model, front, threat, worst, exact=True, candidate=True)
+                self._judge(model, front, threat, worst, model.exact(front.x_t, front.draws), candidate=True)
         else:
             worst.x_adv[front.at] = front.x_t
 
-    def _judge(self, model: Model, front: Front, threat: Threat, worst: Worst, *, exact: bool, candidate: bool) -> tuple[PerImage, Flags]:
-        """The loss at x_t, and which images it beats. What was seen roughly, or is a start, is kept only if it beats one."""
-        outputs = (model.exact if exact else model)(front.x_t, front.draws)
-        loss = model.task.loss(outputs, front.y)
+    @torch.enable_grad()
+    def _step(self, model: Model, front: Front, threat: Threat, worst: Worst, slope: Slope, t: int) -> Front:
+        """Judge x_t, and take the images that are not beaten a step further."""
+        exact = not model.rough or t >= self.steps - math.ceil(self.steps * EXACT)
+        candidate = exact and t > 0 and self.keep == "worst"
+        ask = model.exact if exact else model
+        leaf = front.x_t.detach().requires_grad_(not slope.elsewhere)
+        here = replace(front, x_t=leaf.detach(), draws=front.draws.fork("step", t))
+        outputs, going = leaf.new_empty(0), None
+        if self.early_stop or candidate or not slope.elsewhere:
+            outputs = ask(leaf, here.draws)
+            beaten = self._judge(model, here, threat, worst, outputs.detach(), candidate=candidate)
+            if self.early_stop and bool(beaten.any()):
+                going = ~beaten
+                here, outputs, front = here.only(going), outputs[going], front.only(going)
+        if not len(here):
+            return here
+        ball = threat.take(here.at)
+        step = self.step_size * ball.eps
+        grad = slope(View(t, ask, model.task, ball, step, here, outputs, leaf, going))
+        return replace(front, x_t=ball.project(here.x_t + step * ball.steepest(grad), here.x))
+
+    def _judge(self, model: Model, front: Front, threat: Threat, worst: Worst, outputs: Outputs, *, candidate: bool) -> Flags:
+        """Which images x_t beats. What was seen roughly, or is a start, is kept only if it beats one."""
         with torch.no_grad():
             errors = model.task.errors(outputs, front.y)
-            if exact and candidate and self.keep == "worst":
-                worst.keep(front.at, front.x_t.detach(), errors, loss.detach())
-            beaten = confirmed(model, front, threat, worst, errors == 1) if self.early_stop else torch.zeros_like(errors, dtype=torch.bool)
-        return loss, beaten
+            if candidate:
+                worst.keep(front.at, front.x_t, errors, model.task.loss(outputs, front.y))
+            if self.early_stop:
+                return confirmed(model, front, threat, worst, errors == 1)
+            return torch.zeros_like(errors, dtype=torch.bool)
 
 
 def confirmed(model: Model, front: Front, threat: Threat, worst: Worst, claimed: Flags) -> Flags:

@@ -50,7 +50,7 @@ class CW:
     """Adam steps of each round."""
     search_steps: int = 6
     """Rounds: values of c (Linf: of tau)."""
-    lr: float = 0.3
+    lr: float = 0.5
     """Adam's first step, as a fraction of the typical change of a pixel that a linear model would need; it falls from round to round."""
     early_stop: bool = False
     """Leave an image as soon as one inside eps holds as it would be saved, without looking for the smallest distance."""

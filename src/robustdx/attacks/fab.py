@@ -14,8 +14,11 @@ from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
-from robustdx.tensors import Classes, Flags, Images, Labels, Outputs, per_image
+from robustdx.tensors import Classes, Flags, Images, Labels, PerImage, per_image
 from robustdx.threats import Threat
+
+PATIENCE = 10
+"""Steps after which an image for which nothing is found yet is no longer drawn back: several decisions have to turn at once."""
 
 
 @final
@@ -31,6 +34,8 @@ class FAB:
     hyperplane at the point drawn back with another; here the hyperplane at x_t serves for both, which saves one pass of three.
     With `targets`, one walk for each of the rivals whose boundary is nearest as its slope at x tells (FAB-T; AutoAttack takes those
     with the highest scores). Linf and L2.
+
+    Where several decisions have to turn at once (all findings, a named class) FMN ends nearer: a walk follows one hyperplane.
 
     Cost per image: restarts * steps forward passes, and as many backward passes times the rivals (at most 10, one in a binary
     task), or with `targets` restarts * targets * steps of both, and one backward pass for each rival (at most 10); for each walk one
@@ -100,19 +105,20 @@ class FAB:
             gaps = gaps if rival is None else gaps.gather(1, rival[front.at][:, None])
             values, grads = slopes(gaps, front.x_t, RIVALS)
             value, slope = closest(nearest.threat, values, grads)
-            front.x_t = self._step(nearest.threat, front, value, slope, beaten)
+            lost = nearest.distance[front.at].isinf() & (t >= PATIENCE)
+            front.x_t = self._step(nearest.threat, front, value, slope, beaten, torch.where(lost, 0, self.alpha_max))
             front = front.only(~nearest.settled[front.at])
             if not len(front):
                 return
         with torch.no_grad():
             nearest.look(front)
 
-    def _step(self, threat: Threat, front: Front, value: Outputs, slope: Images, beaten: Flags) -> Images:
+    def _step(self, threat: Threat, front: Front, value: PerImage, slope: Images, beaten: Flags, most: PerImage) -> Images:
         """Towards the hyperplane from where the walk stands, drawn to where it is nearest to x."""
         x, x_t = front.x, front.x_t.detach()
         here = torch.where(per_image(beaten, x), x + self.beta * (x_t - x), x_t)
         from_here = onto(threat, here, value + dot(slope, here - x_t), slope)
         from_x = onto(threat, x, value + dot(slope, x - x_t), slope)
         a, b = threat.distance(from_here, here), threat.distance(from_x, x)
-        alpha = per_image((a / (a + b).clamp_min(TINY)).clamp_max(self.alpha_max), x)
+        alpha = per_image((a / (a + b).clamp_min(TINY)).minimum(most), x)
         return ((1 - alpha) * (here + self.eta * (from_here - here)) + alpha * (x + self.eta * (from_x - x))).clamp(0, 1)

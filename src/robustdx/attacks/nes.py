@@ -37,8 +37,8 @@ class NES:
     """Images that are tried."""
     samples: int = 50
     """Queries behind each estimated gradient: an even number, for the directions come in pairs."""
-    sigma: float = 0.001
-    """How far the probes lie from the image, in pixel units."""
+    sigma: float = 0.01
+    """Standard deviation of the probes, in pixel units: the paper's 0.001 is lost in an 8-bit file, and nearly so in float32."""
     momentum: float = 0.9
     """Share of the earlier estimates in the direction of a step."""
     step_size: float | None = None

@@ -14,13 +14,14 @@ from robustdx.draws import Draws
 from robustdx.errors import ModelError
 from robustdx.models.crafting import Subject
 from robustdx.models.diagnostic import DiagnosticModel
+from robustdx.tasks import Aimed, Task
 from robustdx.tensors import Images, Labels, Outputs
 from robustdx.threats import Threat
 
 Row = dict[str, Any]
 """One image's record: the columns of `records.SCHEMA`."""
-Verdict = tuple[list[float], list[int]]
-"""Probabilities and decision."""
+Verdict = tuple[list[float], list[int], bool | None]
+"""Probabilities, decision, and whether the goal is reached: None where there is none, or where it cannot be asked of the image."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,11 @@ class Batch:
 
 def clean_rows(model: DiagnosticModel, batch: Batch, seed: int) -> list[Row]:
     """The records of a batch as it came. Cost per image: one forward pass."""
-    verdict = _judge(model, batch.x, batch.draws(seed))
+    verdict = _judge(model, batch.x, batch.y, batch.draws(seed), clean=True)
     rows: list[Row] = [{"id": i, "patient": p, "label": _list(y)} for i, p, y in zip(batch.ids, batch.patients, batch.y.cpu(), strict=True)]
-    for row, (scores, decision) in zip(rows, verdict, strict=True):
+    for row, (scores, decision, goal) in zip(rows, verdict, strict=True):
         for form in ("clean", "searched", "saved"):
-            row |= {f"{form}_scores": scores, f"{form}_decision": decision}
+            row |= {f"{form}_scores": scores, f"{form}_decision": decision, f"{form}_goal": goal}
         row |= {"searched_distance": 0.0, "saved_distance": 0.0, "forwards": 1, "backwards": 0}
     return rows
 
@@ -52,27 +53,52 @@ def attacked_rows(
 ) -> tuple[list[Row], Images]:
     """The records of a batch under attack, and its images as they could be saved.
 
-    With early stop, an image on which every decision is wrong already is left as it is: it counts as an error anyway.
+    With early stop, an image on which every decision is wrong already is left as it is: it counts as an error anyway. Under a goal,
+    it is one that has reached it already, and any of which it cannot be asked.
     Cost per image: the attack's, and a forward pass to judge it as saved, another where it was found as something else (not
     counted as the attack's).
     """
     draws = batch.draws(seed)
     stop = bool(getattr(attack, "early_stop", False))
-    worth = torch.tensor([not (stop and _all_wrong(row)) for row in clean])
+    y = aimed_at(subject.task, batch.y, clean)
+    worth = worth_attacking(subject.task, y, clean, stop=stop)
     x_adv = batch.x.clone()
     if bool(worth.any()):
         at = worth.to(batch.x.device)
-        x_adv[at] = attack(subject, batch.x[at], batch.y[at], threat, draws.fork("attack", name).take(worth)).detach()
+        x_adv[at] = attack(subject, batch.x[at], y[at], threat.take(at), draws.fork("attack", name).take(worth)).detach()
     saved = threat.snap(x_adv, batch.x)
     rows = [dict(row) for row in clean]
-    verdicts = _verdicts(subject.model, x_adv, saved, draws)
+    verdicts = _verdicts(subject.model, x_adv, saved, y, draws)
     for form, x, verdict in zip(("searched", "saved"), (x_adv, saved), verdicts, strict=True):
         distances = threat.distance(x, batch.x).tolist()
-        for row, (scores, decision), distance in zip(rows, verdict, distances, strict=True):
-            row |= {f"{form}_scores": scores, f"{form}_decision": decision, f"{form}_distance": distance}
+        for row, (scores, decision, goal), distance in zip(rows, verdict, distances, strict=True):
+            row |= {f"{form}_scores": scores, f"{form}_decision": decision, f"{form}_goal": goal, f"{form}_distance": distance}
     for row in rows:
         row |= {"forwards": subject.forwards[row["id"]], "backwards": subject.backwards[row["id"]]}
     return rows, saved
+
+
+def aimed_at(task: Task, y: Labels, clean: Sequence[Row]) -> Labels:
+    """The labels that an attack is handed: the true ones, or those that a goal makes of them and of the clean decisions."""
+    if not isinstance(task, Aimed):
+        return y
+    decided = torch.tensor([row["clean_decision"] for row in clean], dtype=y.dtype, device=y.device)
+    return task.labels(y, decided.view_as(y))
+
+
+def worth_attacking(task: Task, y: Labels, clean: Sequence[Row], *, stop: bool) -> Tensor:
+    """Which images there is anything to attack on, (B,)."""
+    if isinstance(task, Aimed):
+        reached = torch.tensor([bool(row["clean_goal"]) for row in clean])
+        return task.asked(y).cpu() & ~(reached & stop)
+    return torch.tensor([not (stop and _all_wrong(row)) for row in clean])
+
+
+def is_broken(row: Mapping[str, Any]) -> bool:
+    """Whether the attack did on the saved image what it was after, and the clean one did not show already."""
+    if row["saved_goal"] is not None:
+        return bool(row["saved_goal"] and not row["clean_goal"])
+    return is_right(row, "clean") and not is_right(row, "saved")
 
 
 def is_right(row: Mapping[str, Any], form: str) -> bool:
@@ -89,24 +115,33 @@ def _wrong(row: Mapping[str, Any], form: str) -> list[bool]:
     return [d != y for d, y in zip(row[f"{form}_decision"], row["label"], strict=True) if y == y]
 
 
-def _verdicts(model: DiagnosticModel, x_adv: Images, saved: Images, draws: Draws) -> tuple[list[Verdict], list[Verdict]]:
+def _verdicts(model: DiagnosticModel, x_adv: Images, saved: Images, y: Labels, draws: Draws) -> tuple[list[Verdict], list[Verdict]]:
     """What the model says of the images as found and as saved; where the two are one image, it is asked once."""
-    of_saved = _judge(model, saved, draws)
+    of_saved = _judge(model, saved, y, draws)
     of_found, differ = list(of_saved), (x_adv != saved).flatten(1).any(1).cpu()
     if bool(differ.any()):
-        asked = _judge(model, x_adv[differ.to(x_adv.device)], draws.take(differ))
+        at = differ.to(x_adv.device)
+        asked = _judge(model, x_adv[at], y[at], draws.take(differ))
         for i, verdict in zip(differ.nonzero().flatten().tolist(), asked, strict=True):
             of_found[i] = verdict
     return of_found, of_saved
 
 
-def _judge(model: DiagnosticModel, x: Images, draws: Draws) -> list[Verdict]:
-    """Probabilities and decision of each image, in float32."""
+def _judge(model: DiagnosticModel, x: Images, y: Labels, draws: Draws, *, clean: bool = False) -> list[Verdict]:
+    """Probabilities, decision and whether the goal is reached of each image, in float32. `clean`: these are the images as they came."""
     with torch.no_grad():
         outputs = model.exact(x, draws.fork("verdict"))
     _require_numbers(outputs, draws)
-    scores, decisions = model.task.probabilities(outputs).cpu(), model.task.decide(outputs).cpu()
-    return [(_list(s), [int(v) for v in _list(d)]) for s, d in zip(scores, decisions, strict=True)]
+    scores, decisions = model.task.probabilities(outputs).cpu(), model.task.decide(outputs)
+    y = model.task.labels(y, decisions.to(y)) if clean and isinstance(model.task, Aimed) else y
+    goals = _reached(model.task, outputs, y)
+    return [(_list(s), [int(v) for v in _list(d)], goal) for s, d, goal in zip(scores, decisions.cpu(), goals, strict=True)]
+
+
+def _reached(task: Task, outputs: Outputs, y: Labels) -> list[bool | None]:
+    if not isinstance(task, Aimed):
+        return [None] * len(y)
+    return [reached if asked else None for reached, asked in zip(task.fooled(outputs, y).tolist(), task.asked(y).tolist(), strict=True)]
 
 
 def _require_numbers(outputs: Outputs, draws: Draws) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ class Evidence:
     forwards: int
     backwards: int
     seconds: float | None
+    goals: Mapping[Form, NDArray[Any]] = field(default_factory=dict)
+    """(N,) for each form, where the adversary has a goal: 1 reached, 0 not, NaN where it cannot be asked of the image."""
 
     @classmethod
     def read(cls, cell: Cell, records: pa.Table, seconds: float | None) -> Evidence:
@@ -49,6 +51,7 @@ class Evidence:
             int(np.sum(records["forwards"].to_numpy())),
             int(np.sum(records["backwards"].to_numpy())),
             seconds,
+            {form: _goals(records, form) for form in seen if _has_goal(records, form)},
         )
 
     @property
@@ -81,14 +84,24 @@ class Evidence:
         place = {i: n for n, i in enumerate(self.ids)}
         at = [place[i] for i in ids]
         decisions, scores = ({form: a[at] for form, a in arrays.items()} for arrays in (self.decisions, self.scores))
-        patients = [self.patients[n] for n in at]
-        return Evidence(self.cell, list(ids), patients, self.labels[at], decisions, scores, self.forwards, self.backwards, self.seconds)
+        patients, goals = [self.patients[n] for n in at], {form: a[at] for form, a in self.goals.items()}
+        return replace(self, ids=list(ids), patients=patients, labels=self.labels[at], decisions=decisions, scores=scores, goals=goals)
 
 
 def rows(column: pa.ChunkedArray) -> NDArray[Any]:
     """A column of lists of one length as an (N, length) array."""
     flat = np.concatenate([chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks] or [np.empty(0)])
     return flat.reshape(len(column), -1) if len(column) else flat.reshape(0, 1)
+
+
+def _has_goal(records: pa.Table, form: Form) -> bool:
+    """Records from before there were goals have no such column."""
+    name = f"{form}_goal"
+    return name in records.column_names and records[name].null_count < len(records)
+
+
+def _goals(records: pa.Table, form: Form) -> NDArray[Any]:
+    return np.array([np.nan if reached is None else float(reached) for reached in records[f"{form}_goal"].to_pylist()])
 
 
 def aligned(attacks: Sequence[Evidence]) -> list[Evidence]:
@@ -103,6 +116,7 @@ def worst(attacks: Sequence[Evidence]) -> Evidence:
     forms = [form for form in ("searched", "saved") if all(form in a.decisions for a in attacks)]
     clean = first.decisions["clean"]
     decided = {form: worst_decisions(first.labels, clean, [a.decisions[form] for a in attacks]) for form in forms}
+    goals = {form: np.max([a.goals[form] for a in attacks], axis=0) for form in forms if all(form in a.goals for a in attacks)}
     seconds = [a.seconds for a in attacks if a.seconds is not None]
     return Evidence(
         Cell("worst", first.cell.threat, first.cell.eps, first.cell.split, {}, any(a.cell.early_stop for a in attacks), first.cell.verdict),
@@ -114,4 +128,5 @@ def worst(attacks: Sequence[Evidence]) -> Evidence:
         sum(a.forwards for a in attacks),
         sum(a.backwards for a in attacks),
         sum(seconds) if len(seconds) == len(attacks) else None,
+        goals,
     )

@@ -11,7 +11,8 @@ from robustdx.errors import PlanError
 from robustdx.models import ModelSpec
 from robustdx.models.precision import Precision
 from robustdx.records import Cell
-from robustdx.threats import THREATS, Threat
+from robustdx.tasks import GOALS, Goal
+from robustdx.threats import THREATS, Linf, Threat
 
 DEFAULT_EPS = (0.5 / 255, 1 / 255, 2 / 255, 4 / 255, 8 / 255)
 DEFAULT_EPS_L2 = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -28,16 +29,20 @@ class AuditPlan:
     """The network: a table with `source`, `weights`, `size`, `mean`, `std`, `outputs`, ..."""
     data: str
     """The images: "synthetic", "folder:PATH", "csv:PATH", "ham10000:PATH", ...; options follow after commas."""
-    task: Literal["auto", "binary", "multiclass", "multilabel"] = "auto"
-    """What a label means; "auto" takes what the data say (two classes: binary)."""
+    task: Literal["auto", "binary", "multiclass", "multilabel", "ordinal"] = "auto"
+    """What a label means; "auto" takes what the data say (two classes: binary). "ordinal": classes are grades, from mild to severe."""
+    goal: Mapping[str, Any] | None = None
+    """What the adversary is after, where it is not just any wrong answer: a table with `name` ("finding", "grades", ...; see
+    `robustdx list goals`) and its settings. Records and accuracy stay the plain task's; `goal_reached` says how often it was reached."""
     split: str = "test"
     """The images to audit; "all" takes every image. Where the data have no splits, all are taken."""
     attacks: tuple[Mapping[str, Any], ...] = ({"name": "fgsm"}, {"name": "pgd", "steps": 40})
     """One table per attack: `name` and its settings; `label` tells two settings of one attack apart."""
     threat: Literal["linf", "l2"] = "linf"
     """How a change is measured: its largest pixel, or its Euclidean length."""
-    eps: tuple[float, ...] = ()
-    """Budgets in pixel units, as fractions: ["1/255", "2/255"]. Left out: 0.5 to 8 /255, or 0.1 to 2 under L2."""
+    eps: tuple[float | tuple[float, ...], ...] = ()
+    """Budgets in pixel units, as fractions: ["1/255", "2/255"]. Left out: 0.5 to 8 /255, or 0.1 to 2 under L2. A list in the
+    place of a number is an eps for each channel (linf): [["2/255", "1/255", "1/255"]]."""
     images: int | None = None
     """At most about this many images, drawn by patient: for a quick look."""
     seed: int = 0
@@ -56,6 +61,7 @@ class AuditPlan:
             raise PlanError(f"images must be at least 1, got {self.images}")
         if self.batch_size < 1 or self.bootstrap < 100:
             raise PlanError(f"batch_size must be at least 1 and bootstrap at least 100, got {self.batch_size} and {self.bootstrap}")
+        self.aim()
         labels = [label for label, _ in self.methods()]
         twice = {label for label in labels if labels.count(label) > 1}
         if twice:
@@ -85,7 +91,18 @@ class AuditPlan:
     def threats(self) -> list[Threat]:
         """The threats, by growing eps."""
         eps = self.eps or (DEFAULT_EPS if self.threat == "linf" else DEFAULT_EPS_L2)
-        return [THREATS.parse({"name": self.threat, "eps": e}) for e in sorted(set(eps))]
+        return sorted((self._threat(e) for e in set(eps)), key=lambda threat: threat.eps)
+
+    def aim(self) -> Goal | None:
+        """The adversary's goal, where there is one."""
+        return None if self.goal is None else GOALS.parse(self.goal)
+
+    def _threat(self, eps: float | tuple[float, ...]) -> Threat:
+        if not isinstance(eps, tuple):
+            return THREATS.parse({"name": self.threat, "eps": eps})
+        if self.threat != "linf":
+            raise PlanError(f"an eps for each channel is for linf, got one for {self.threat}: give one number for all channels")
+        return Linf.per_channel(eps)
 
     def cells(self, split: str) -> Iterator[tuple[Cell, Attack, Threat]]:
         """The cells of this plan, cheapest eps first."""

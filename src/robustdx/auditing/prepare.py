@@ -16,11 +16,13 @@ from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.run import Audit
 from robustdx.catalogue import document, dump, key
 from robustdx.data import Dataset, Example, load_dataset
+from robustdx.data.batches import labels
 from robustdx.data.split import cut_groups, subset, with_splits
 from robustdx.errors import DataError, ModelError, PlanError
 from robustdx.models import Defended, DiagnosticModel, load, still
 from robustdx.models.device import require_device
 from robustdx.models.precision import resolve
+from robustdx.tasks import Aimed
 
 
 def prepare(plan: AuditPlan, *, trust_code: bool = False, device: str = "cpu") -> Audit:
@@ -42,7 +44,27 @@ def assemble(plan: AuditPlan, model: DiagnosticModel, whole: Dataset, device: st
     where = require_device(device)
     require_gradient(model)
     split, data = choose(plan, whole)
+    model = aimed(plan, model, data[split])
     return Audit(plan, model, data, split, resolve(plan.precision, where), where, whole.name, len(cut_groups(whole)))
+
+
+def aimed(plan: AuditPlan, model: DiagnosticModel, dataset: Dataset) -> DiagnosticModel:
+    """The model as an adversary with the plan's goal sees it.
+
+    Raises:
+        PlanError: the goal has no meaning for the task, or can be asked of none of the images.
+    """
+    goal = plan.aim()
+    if goal is None:
+        return model
+    task = Aimed(model.task, goal)
+    y = labels(dataset)
+    if not bool(task.asked(y).any()):
+        raise PlanError(
+            f"the goal {plan.goal} can be asked of none of the {len(dataset)} images: each of them is what is wanted already, "
+            "or has no label that it could be asked of; take another goal or other images"
+        )
+    return model.with_task(task)
 
 
 def require_images(whole: Dataset) -> None:

@@ -21,7 +21,7 @@ def attack(
     weights: Annotated[str | None, typer.Option(help="File with weights: safetensors, or a state dict.")] = None,
     method: Annotated[str, typer.Option("--attack", help="pgd, or with settings: pgd,steps=20,restarts=5.")] = "pgd",
     threat: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
-    task: Annotated[str, typer.Option(help="binary, multiclass or multilabel; left out, what the data say.")] = "auto",
+    task: Annotated[str, typer.Option(help="binary, multiclass, multilabel or ordinal; left out, what the data say.")] = "auto",
     split: Annotated[str, typer.Option(help="all (default), or a split.")] = "all",
     images: Annotated[int | None, typer.Option(help="At most about this many images, drawn by patient.")] = None,
     size: Annotated[str | None, typer.Option(help="Height and width that the network takes: 224 or 150x200.")] = None,

@@ -25,7 +25,8 @@ def audit(
     model: Annotated[str | None, typer.Option(help=ModelText)] = None,
     weights: Annotated[str | None, typer.Option(help="File with weights: safetensors, or a state dict.")] = None,
     data: Annotated[str | None, typer.Option(help="synthetic, folder:PATH, csv:PATH, medmnist:PATH, ham10000:PATH, ...")] = None,
-    task: Annotated[str | None, typer.Option(help="binary, multiclass or multilabel; left out, what the data say.")] = None,
+    task: Annotated[str | None, typer.Option(help="binary, multiclass, multilabel or ordinal; left out, what the data say.")] = None,
+    goal: Annotated[str | None, typer.Option(help="What the adversary is after: finding,finding=Effusion,wanted=hidden.")] = None,
     split: Annotated[str | None, typer.Option(help="Images to audit: test (default), another split, or all.")] = None,
     attack: Annotated[list[str] | None, typer.Option(help="fgsm, pgd, or with settings: pgd,steps=20,restarts=5. Repeat for more.")] = None,
     threat: Annotated[str | None, typer.Option(help="linf or l2.")] = None,
@@ -56,6 +57,7 @@ def audit(
     changes = {
         "data": data,
         "task": task,
+        "goal": words.method(goal) if goal else None,
         "split": split,
         "threat": threat,
         "eps": words.several(eps),

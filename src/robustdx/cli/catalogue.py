@@ -18,15 +18,17 @@ def rooms() -> dict[str, Catalogue]:
     """Every catalogue by the word that `list` takes."""
     from robustdx.attacks import ATTACKS
     from robustdx.data import SOURCES
-    from robustdx.tasks import TASKS
+    from robustdx.tasks import GOALS, TASKS
     from robustdx.threats import THREATS
     from robustdx.training import OBJECTIVES
 
-    return {"attacks": ATTACKS, "threats": THREATS, "tasks": TASKS, "data": SOURCES, "objectives": OBJECTIVES}
+    return {"attacks": ATTACKS, "threats": THREATS, "tasks": TASKS, "goals": GOALS, "data": SOURCES, "objectives": OBJECTIVES}
 
 
 @app.command("list")
-def list_(kind: Annotated[str | None, typer.Argument(help="attacks, threats, tasks, data or objectives; left out, all.")] = None) -> None:
+def list_(
+    kind: Annotated[str | None, typer.Argument(help="attacks, threats, tasks, goals, data or objectives; left out, all.")] = None,
+) -> None:
     """List what can be named in a plan."""
     found = rooms()
     if kind is not None and kind not in found:

@@ -21,7 +21,7 @@ from robustdx.models.trial import require_sound, warn_of_probabilities
 from robustdx.models.zoo import LIBRARIES, named
 from robustdx.tasks import TASKS, Task
 
-Kind = Literal["binary", "multiclass", "multilabel"]
+Kind = Literal["binary", "multiclass", "multilabel", "ordinal"]
 
 
 def load(spec: ModelSpec, kind: Kind, classes: Sequence[str], *, trust_code: bool = False) -> DiagnosticModel:
