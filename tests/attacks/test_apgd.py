@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from robustdx.attacks import APGD, ATTACKS, PGD, APGDTargeted, Cascade
-from robustdx.attacks.ascent import checkpoints
+from robustdx.attacks.loops.ascent import checkpoints
 from robustdx.draws import Draws
 from robustdx.errors import PlanError, UnsupportedTask
 from robustdx.models import DiagnosticModel, Subject

@@ -5,8 +5,8 @@ import torch
 from minimal import DRAWS, TASKS, WIDE, B, as_decided, images, linear, nearest_boundary
 
 from robustdx.attacks.boundary import Boundary, Pace
-from robustdx.attacks.climb import Front
-from robustdx.attacks.deciding import STARTS, Deciding, random_images
+from robustdx.attacks.loops.climb import Front
+from robustdx.attacks.loops.deciding import STARTS, Deciding, random_images
 from robustdx.attacks.hopskipjump import HopSkipJump
 from robustdx.draws import Draws
 from robustdx.errors import PlanError

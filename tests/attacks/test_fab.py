@@ -5,7 +5,7 @@ import torch
 from minimal import DRAWS, SHAPE, TASKS, WIDE, B, as_decided, by_bisection, images, linear, nearest_boundary, small_network
 
 from robustdx.attacks import FAB
-from robustdx.attacks.hyperplane import dot, onto
+from robustdx.attacks.loops.hyperplane import dot, onto
 from robustdx.errors import PlanError
 from robustdx.models import DiagnosticModel, Subject
 from robustdx.tasks import Binary, MultiClass

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save, save_file
 from torch import nn
 
 from robustdx.attacks import ATTACKS, GAP, PGD
-from robustdx.attacks.generators import generator
-from robustdx.attacks.lessons import Aim
+from robustdx.attacks.learning.generators import generator
+from robustdx.attacks.learning.lessons import Aim
 from robustdx.draws import Draws
 from robustdx.errors import DataError, PlanError, RobustdxError, WeightsError
 from robustdx.models import DiagnosticModel, Subject

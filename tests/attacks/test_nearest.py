@@ -9,7 +9,7 @@ from minimal import DRAWS, SHAPE, TASKS, WIDE, B, as_decided, images, linear, ne
 from torch import nn
 
 from robustdx.attacks import CW, DDN, FAB, FMN, PGD, DeepFool
-from robustdx.attacks.nearest import Nearest, curve, shared
+from robustdx.attacks.loops.nearest import Nearest, curve, shared
 from robustdx.draws import Draws
 from robustdx.models import DiagnosticModel, Subject
 from robustdx.tasks import Aimed, AllFindings, AnyFinding, Binary, Finding, MultiClass, MultiLabel, Targeted

@@ -6,8 +6,8 @@ import pytest
 import torch
 from minimal import DRAWS, TASKS, B, as_decided, images, linear
 
-from robustdx.attacks.asking import slope_score
-from robustdx.attacks.climb import Front
+from robustdx.attacks.loops.asking import slope_score
+from robustdx.attacks.loops.climb import Front
 from robustdx.attacks.nes import NES
 from robustdx.attacks.simba import SimBA
 from robustdx.errors import PlanError

@@ -5,7 +5,7 @@ import torch
 from minimal import DRAWS, TASKS, B, as_decided, images, linear
 
 from robustdx.attacks import Square
-from robustdx.attacks.squares import Bumps, Corners, bump, last, side, window
+from robustdx.attacks.loops.squares import Bumps, Corners, bump, last, side, window
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.models import DiagnosticModel, Subject

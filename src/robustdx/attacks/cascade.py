@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from robustdx.attacks.climb import Front, Worst, confirmed
+from robustdx.attacks.loops.climb import Front, Worst, confirmed
 from robustdx.attacks.protocol import Attack, Model
 from robustdx.draws import Draws
 from robustdx.errors import PlanError

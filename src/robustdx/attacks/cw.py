@@ -9,9 +9,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from robustdx.attacks.climb import Front
-from robustdx.attacks.hyperplane import TINY, dot
-from robustdx.attacks.nearest import Nearest
+from robustdx.attacks.loops.climb import Front
+from robustdx.attacks.loops.hyperplane import TINY, dot
+from robustdx.attacks.loops.nearest import Nearest
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws

@@ -8,8 +8,8 @@ from typing import final
 
 import torch
 
-from robustdx.attacks.hyperplane import TINY
-from robustdx.attacks.nearest import Nearest
+from robustdx.attacks.loops.hyperplane import TINY
+from robustdx.attacks.loops.nearest import Nearest
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws

@@ -7,9 +7,9 @@ from typing import final
 
 import torch
 
-from robustdx.attacks.climb import Front
-from robustdx.attacks.hyperplane import TINY, closest, dot, onto
-from robustdx.attacks.nearest import RIVALS, Nearest, slopes
+from robustdx.attacks.loops.climb import Front
+from robustdx.attacks.loops.hyperplane import TINY, closest, dot, onto
+from robustdx.attacks.loops.nearest import RIVALS, Nearest, slopes
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws

@@ -12,10 +12,10 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from robustdx.attacks import generators, trained
-from robustdx.attacks.lessons import Goal, Lessons, Progress, require_learning, seeded
+from robustdx.attacks.learning import generators, trained
+from robustdx.attacks.learning.lessons import Goal, Lessons, Progress, require_learning, seeded
 from robustdx.attacks.protocol import Model
-from robustdx.attacks.trained import Trained
+from robustdx.attacks.learning.trained import Trained
 from robustdx.data import Dataset
 from robustdx.draws import Draws
 from robustdx.errors import PlanError, WeightsError

@@ -10,8 +10,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from robustdx.attacks.climb import Front
-from robustdx.attacks.deciding import Deciding
+from robustdx.attacks.loops.climb import Front
+from robustdx.attacks.loops.deciding import Deciding
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.errors import PlanError

@@ -9,11 +9,11 @@ from typing import final
 
 import torch
 
-from robustdx.attacks.climb import Climb, Front, Keep, View, Worst
-from robustdx.attacks.diversity import shrunk
+from robustdx.attacks.loops.climb import Climb, Front, Keep, View, Worst
+from robustdx.attacks.loops.diversity import shrunk
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
-from robustdx.attacks.smoothing import require_kernel, smoothed
+from robustdx.attacks.loops.smoothing import require_kernel, smoothed
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.tensors import Images, Labels, PerImage, per_image

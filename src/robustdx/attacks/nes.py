@@ -7,8 +7,8 @@ from typing import final
 
 import torch
 
-from robustdx.attacks.asking import Asking, slope_score
-from robustdx.attacks.climb import Front
+from robustdx.attacks.loops.asking import Asking, slope_score
+from robustdx.attacks.loops.climb import Front
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.errors import PlanError

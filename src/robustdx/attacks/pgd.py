@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
-from robustdx.attacks.climb import Climb, Front, Keep, Worst
+from robustdx.attacks.loops.climb import Climb, Front, Keep, Worst
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.errors import PlanError

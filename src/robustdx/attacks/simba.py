@@ -9,8 +9,8 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
-from robustdx.attacks.asking import Asking, reachable
-from robustdx.attacks.climb import Front
+from robustdx.attacks.loops.asking import Asking, reachable
+from robustdx.attacks.loops.climb import Front
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.errors import PlanError

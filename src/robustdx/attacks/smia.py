@@ -8,10 +8,10 @@ from typing import Literal, final
 
 import torch
 
-from robustdx.attacks.climb import Climb, Front, Keep, View, Worst
+from robustdx.attacks.loops.climb import Climb, Front, Keep, View, Worst
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
-from robustdx.attacks.smoothing import require_kernel, smoothed
+from robustdx.attacks.loops.smoothing import require_kernel, smoothed
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.tasks import Task

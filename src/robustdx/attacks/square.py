@@ -8,10 +8,10 @@ from typing import final
 
 import torch
 
-from robustdx.attacks.asking import Answer, Asking
-from robustdx.attacks.climb import EXACT, Front
+from robustdx.attacks.loops.asking import Answer, Asking
+from robustdx.attacks.loops.climb import EXACT, Front
 from robustdx.attacks.protocol import Model
-from robustdx.attacks.squares import Squares, squares_for
+from robustdx.attacks.loops.squares import Squares, squares_for
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.tensors import Images, Labels

@@ -10,11 +10,11 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
-from robustdx.attacks import trained
-from robustdx.attacks.hyperplane import TINY, dot
-from robustdx.attacks.lessons import Goal, Lessons, Progress, require_learning
+from robustdx.attacks.learning import trained
+from robustdx.attacks.loops.hyperplane import TINY, dot
+from robustdx.attacks.learning.lessons import Goal, Lessons, Progress, require_learning
 from robustdx.attacks.protocol import Model
-from robustdx.attacks.trained import Trained
+from robustdx.attacks.learning.trained import Trained
 from robustdx.data import Dataset
 from robustdx.draws import Draws
 from robustdx.errors import PlanError, WeightsError

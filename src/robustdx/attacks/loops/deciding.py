@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustdx.attacks.asking import left, reachable
-from robustdx.attacks.climb import SLACK, Front, Worst, confirmed
+from robustdx.attacks.loops.asking import left, reachable
+from robustdx.attacks.loops.climb import SLACK, Front, Worst, confirmed
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.tensors import Flags, Images, Labels, PerImage, per_image

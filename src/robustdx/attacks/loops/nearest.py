@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor
 
-from robustdx.attacks.climb import EXACT, SLACK, Front, Worst, confirmed
-from robustdx.attacks.hyperplane import TINY, dot
+from robustdx.attacks.loops.climb import EXACT, SLACK, Front, Worst, confirmed
+from robustdx.attacks.loops.hyperplane import TINY, dot
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.tasks import Task

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from robustdx.attacks.nearest import shared
+from robustdx.attacks.loops.nearest import shared
 from robustdx.attacks.protocol import Model
 from robustdx.errors import UnsupportedTask
 from robustdx.tasks import Task

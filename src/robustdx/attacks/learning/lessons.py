@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustdx.attacks.nearest import shared
+from robustdx.attacks.loops.nearest import shared
 from robustdx.data import Dataset
 from robustdx.data.batches import batch, decoded
 from robustdx.draws import Draws

@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from robustdx.attacks.climb import EXACT, Front, Worst, confirmed
+from robustdx.attacks.loops.climb import EXACT, Front, Worst, confirmed
 from robustdx.attacks.protocol import Model
-from robustdx.attacks.surrogates import Surrogate
+from robustdx.attacks.loops.surrogates import Surrogate
 from robustdx.tensors import Flags, Images, PerImage, per_image
 from robustdx.threats import Threat
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from robustdx.attacks.asking import reachable
+from robustdx.attacks.loops.asking import reachable
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.tensors import Flags, Images, per_image

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from robustdx.attacks.climb import Front, Worst, confirmed
+from robustdx.attacks.loops.climb import Front, Worst, confirmed
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.tasks import Task
