@@ -103,7 +103,7 @@ def written_network(body: str) -> Make:
 
 
 def script(path: Path, model: Words, data: Words) -> Words:
-    with pytest.warns(FutureWarning):
+    with pytest.warns((FutureWarning, DeprecationWarning)):  # torch 2.11 says the one, later releases the other
         torch.jit.trace(torch.nn.Flatten(), torch.rand(1, 3, 4, 4)).save(path / "net.pt")
     return ["--model", path / "net.pt", "--size", 4, *data]
 

@@ -17,7 +17,7 @@ from robustdx.errors import RunError
 from robustdx.store import refusing_disk_errors, replace_with
 
 if TYPE_CHECKING:
-    from robustdx.data.inspect import Inspection
+    from robustdx.data.inspection.inspect import Inspection
 
 
 @app.command()
@@ -32,8 +32,8 @@ def inspect(
     robustdx inspect folder:scans --json findings.json
     """
     from robustdx.data import load_dataset
-    from robustdx.data.findings import as_json, verdict
-    from robustdx.data.inspect import inspect as inspect_dataset
+    from robustdx.data.inspection.findings import as_json, verdict
+    from robustdx.data.inspection.inspect import inspect as inspect_dataset
 
     if out is not None and not out.parent.is_dir():
         raise RunError(f"--out: expected a file in a folder that is there, got {out}: make {out.parent} first")
@@ -58,7 +58,7 @@ def inspect(
 
 def _tables(found: Inspection, show: int) -> list[Table]:
     """Class counts, then the worst findings of each kind."""
-    from robustdx.data.findings import worst
+    from robustdx.data.inspection.findings import worst
 
     tables = [_classes(found)]
     if found.cut:
@@ -75,7 +75,7 @@ def _tables(found: Inspection, show: int) -> list[Table]:
 
 
 def _classes(found: Inspection) -> Table:
-    from robustdx.data.inspect import class_counts
+    from robustdx.data.inspection.inspect import class_counts
 
     counted = class_counts(found.dataset)
     rows = [(name, *(f"{counted[split][name]:,}" for split in counted)) for name in found.dataset.classes]
@@ -94,7 +94,7 @@ def _cut(found: Inspection, show: int) -> Table:
 
 def _copies(found: Inspection, groups: Sequence[Sequence[int]], show: int) -> Table:
     """One row for each image, a line between pictures."""
-    from robustdx.data.inspect import label_words
+    from robustdx.data.inspection.inspect import label_words
 
     best = {i: p for p in reversed(found.pairs) for i in (p.first, p.second)}
     table = _table("Images that are one picture", ("image", "split", "label", "how"), [], show, total=len(groups))

@@ -42,7 +42,7 @@ def lit(grey: Tensor) -> Tensor:
 
     Every photograph through the same lens has the same black corners: they say nothing about what it shows.
     """
-    white = grey.flatten(1).kthvalue(round(0.98 * grey[0].numel()), dim=1).values[:, None, None]
+    white = grey.flatten(1).kthvalue(round(0.9 * grey[0].numel()), dim=1).values[:, None, None]
     darkest = F.max_pool2d(F.max_pool2d(-grey[:, None], (7, 1), 1, (3, 0)), (1, 7), 1, (0, 3))[:, 0].neg()
     shown = darkest > _DARK * white
     shown[shown.float().mean((1, 2)) < 0.2] = True

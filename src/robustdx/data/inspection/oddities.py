@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robustdx.data.fingerprint import Fingerprint
+from robustdx.data.inspection.fingerprint import Fingerprint
 from robustdx.data.protocol import Dataset
 from robustdx.data.read import ENDINGS
 

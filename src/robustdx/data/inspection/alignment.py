@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robustdx.data.contrast import detail, lit
-from robustdx.data.fingerprint import Progress
+from robustdx.data.inspection.contrast import detail, lit
+from robustdx.data.inspection.fingerprint import Progress
 
 _BLOCKS = 8
 """The picture is judged in 8 x 8 blocks."""

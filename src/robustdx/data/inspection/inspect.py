@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from robustdx.data.duplicates import Pair, duplicates, groups
-from robustdx.data.fingerprint import Progress, fingerprints
-from robustdx.data.oddities import oddities, unlisted
+from robustdx.data.inspection.duplicates import Pair, duplicates, groups
+from robustdx.data.inspection.fingerprint import Progress, fingerprints
+from robustdx.data.inspection.oddities import oddities, unlisted
 from robustdx.data.protocol import Dataset, Example
 from robustdx.data.split import cut_groups
 

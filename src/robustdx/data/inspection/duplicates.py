@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from robustdx.data.alignment import agreements
-from robustdx.data.fingerprint import Fingerprint, Progress, same_pixels
-from robustdx.data.lookalikes import lookalikes
+from robustdx.data.inspection.alignment import agreements
+from robustdx.data.inspection.fingerprint import Fingerprint, Progress, same_pixels
+from robustdx.data.inspection.lookalikes import lookalikes
 from robustdx.data.protocol import Dataset
 
 Copy = Literal["same file", "same pixels", "near"]
@@ -85,11 +85,12 @@ def _near(prints: Sequence[Fingerprint], exact: Sequence[Pair], progress: Progre
     if len(chosen) < 2:
         return []
     grey = torch.from_numpy(np.stack([prints[i].grey for i in chosen])).float()
-    pairs, maps = lookalikes(grey, progress)
-    score = agreements(grey, torch.from_numpy(pairs), maps, _PROMISING, progress).numpy()
+    found, maps = lookalikes(grey, progress)
+    pairs = torch.from_numpy(found)
+    score = agreements(grey, pairs, maps, _PROMISING, progress).numpy()
     order = np.argsort(-score, kind="stable")
     sure = order[score[order] >= _threshold(score)]
-    return [Pair(*_ordered(chosen[pairs[k]]), "near", round(float(score[k]), 3)) for k in sure]
+    return [Pair(*_ordered(chosen[pairs[k].numpy()]), "near", round(float(score[k]), 3)) for k in sure]
 
 
 def _ordered(pair: NDArray[np.int64]) -> tuple[int, int]:

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
 from robustdx.data import Dataset, Example, load_dataset
-from robustdx.data.findings import as_json, counts, verdict
-from robustdx.data.inspect import Inspection, class_counts, inspect
+from robustdx.data.inspection.findings import as_json, counts, verdict
+from robustdx.data.inspection.inspect import Inspection, class_counts, inspect
 from robustdx.data.read import read_example
 from robustdx.data.split import cut_groups
 

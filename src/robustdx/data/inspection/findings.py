@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from robustdx.data.inspect import Inspection, class_counts, label_words
+from robustdx.data.inspection.inspect import Inspection, class_counts, label_words
 
 SCHEMA = 1
 
