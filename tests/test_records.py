@@ -18,6 +18,7 @@ ROW = {
     "searched_decision": [0],
     "saved_scores": [0.75, 0.25],
     "saved_decision": [0],
+    **dict.fromkeys(("clean_goal", "searched_goal", "saved_goal"), None),
     "searched_distance": 0.03137254901960784,
     "saved_distance": 0.03137254901960784,
     "forwards": 41,

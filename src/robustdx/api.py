@@ -39,6 +39,7 @@ def audit(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     outputs: str = "logits",
+    surrogates: Sequence[nn.Module] = (),
     progress: Progress | None = None,
     **plan: Any,
 ) -> dict[str, Any]:
@@ -48,7 +49,8 @@ def audit(
     with outputs="probabilities"); a DiagnosticModel is taken as it is. `dataset` yields (image, label): a float tensor
     (C, H, W) in [0, 1], 8-bit values or a Pillow image, and a class index or one 0, 1 or NaN per finding. `task` is
     "binary", "multiclass", "multilabel" or "ordinal", read from the labels where it is left out; `patients` names the patient
-    of each image. Further settings are those of AuditPlan: attacks, threat, eps, images, seed, batch_size, precision, ...
+    of each image. With `surrogates`, images are crafted on those networks (normalised as `network` is) and judged on `network`.
+    Further settings are those of AuditPlan: attacks, threat, eps, images, seed, batch_size, precision, ...
 
     Run twice with the same arguments, it goes on where it stopped; a finished run is not run again.
 
@@ -56,13 +58,14 @@ def audit(
         RobustdxError: images outside [0, 1], outputs or labels that do not fit, a folder that holds another run.
     """
     spec = {"source": "memory", "size": size, "mean": _numbers(mean), "std": _numbers(std), "outputs": outputs}
-    made = build(AuditPlan, {"model": spec, "data": "memory", "task": task or "auto", **plan, **_attacks(plan)}, where="audit")
+    others = {"surrogates": [spec] * len(surrogates)} if surrogates else {}
+    made = build(AuditPlan, {"model": spec, "data": "memory", "task": task or "auto", **plan, **_attacks(plan), **others}, where="audit")
     kind = None if made.task == "auto" else made.task
     if isinstance(network, DiagnosticModel):
         kind, classes = TASKS.name(network.task), classes or network.task.classes  # type: ignore[assignment]
     whole = dataset.as_task(kind or "auto") if isinstance(dataset, Dataset) else from_torch(dataset, classes, kind, patients)
-    model = _as_model(network, whole, made.model)
-    ready = prepare.assemble(made, model, whole, str(model.mean.device))
+    model, *crafted_on = (_as_model(n, whole, made.model) for n in (network, *surrogates))
+    ready = prepare.assemble(made, model, whole, str(model.mean.device), crafted_on)
     return run(ready, Path(out), command="robustdx.audit(network, dataset, ...)", progress=progress)
 
 

@@ -121,9 +121,14 @@ def document(cls: type) -> dict[str, str]:
     body = tree.body if isinstance(tree, ast.ClassDef) else []
     texts = {}
     for statement, after in zip(body, [*body[1:], None], strict=True):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and not _of_class(statement):
             texts[statement.target.id] = inspect.cleandoc(_text(after))
     return texts
+
+
+def _of_class(statement: ast.AnnAssign) -> bool:
+    """Whether a name belongs to the class and is no setting."""
+    return ast.unparse(statement.annotation).startswith("ClassVar")
 
 
 def read_words(path: Path) -> dict[str, Any]:

@@ -332,7 +332,7 @@ FLAGS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "eps above the longest L2 distance": (["--threat", "l2", "--eps", "1e9"], ("eps", "1e+09")),
     "eps that is no number": (["--eps", "big"], ("eps", "'big'", "8/255")),
     "no eps": (["--eps", ","], ("eps", "','")),
-    "an unknown attack": (["--attack", "autoatack"], ("no attack named 'autoatack'", "take one of bim, fgsm, pgd")),
+    "an unknown attack": (["--attack", "autoatack"], ("no attack named 'autoatack'", "did you mean autoattack?")),
     "an attack's setting without a value": (["--attack", "pgd,steps"], ("pgd,setting=value",)),
     "no eps above 0": (["--eps", "0"], ("an eps above 0",)),
     "two eps that are the same": (["--eps", "0.1,0.1000001"], ("eps that differ", "25.5/255")),

@@ -18,7 +18,7 @@ from robustdx.attacks.momentum import PRESETS as MOMENTUM
 from robustdx.attacks.momentum import Momentum
 from robustdx.attacks.nes import NES
 from robustdx.attacks.pgd import PGD
-from robustdx.attacks.protocol import Attack, Iterative, Model
+from robustdx.attacks.protocol import Attack, Iterative, Model, follows_gradient
 from robustdx.attacks.simba import SimBA
 from robustdx.attacks.smia import PRESETS as SMIA_RELEASED
 from robustdx.attacks.smia import SMIA
@@ -66,4 +66,5 @@ __all__ = [
     "Momentum",
     "SimBA",
     "Square",
+    "follows_gradient",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
@@ -40,6 +40,8 @@ class Boundary:
     It looks for the nearest wrong image; for the answer within a threat see `hopskipjump`, which needs far fewer queries. Sees
     only whether decisions are wrong. Cost per image: `queries` forward passes in float32, and one to judge a projection.
     """
+
+    black_box: ClassVar[bool] = True
 
     queries: int = 5000
     """Images that are tried, those of the random start included."""

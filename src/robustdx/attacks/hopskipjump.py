@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import count
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -48,6 +48,8 @@ class HopSkipJump:
 
     Cost per image: `queries` forward passes in float32, and one to judge a projection; no backward pass.
     """
+
+    black_box: ClassVar[bool] = True
 
     queries: int = 5000
     """Images that are tried, those of the random start included."""

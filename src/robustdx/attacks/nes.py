@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
@@ -32,6 +32,8 @@ class NES:
     Cost per image: 1 + queries forward passes at most, of which each step takes samples + 1, all in float32 (the differences are
     smaller than bfloat16 can tell), and with early stop one for each confirmation; no backward pass.
     """
+
+    black_box: ClassVar[bool] = True
 
     queries: int = 5000
     """Images that are tried."""

@@ -40,3 +40,9 @@ class Iterative(Attack, Protocol):
     def path(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws) -> Iterator[Images]:
         """The images step by step, with the start: steps + 1 times (B, C, H, W), none of them leaving early."""
         ...
+
+
+def follows_gradient(attack: Attack) -> bool:
+    """Whether an attack needs the gradient of the model. One that only asks says `black_box`; a cascade needs what its members need."""
+    members = getattr(attack, "members", (attack,))
+    return not all(getattr(member, "black_box", False) for member in members)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -34,6 +34,8 @@ class SimBA:
     Cost per image: 1 + queries forward passes at most, all in float32 (one step changes less than bfloat16 can tell), and with
     early stop one for each confirmation; no backward pass.
     """
+
+    black_box: ClassVar[bool] = True
 
     queries: int = 5000
     """Images that are tried."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
 from robustdx.attacks.loops.asking import Answer, Asking
 from robustdx.attacks.loops.climb import EXACT, Front
-from robustdx.attacks.protocol import Model
 from robustdx.attacks.loops.squares import Squares, squares_for
+from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.tensors import Images, Labels
@@ -39,6 +39,8 @@ class Square:
     Cost per image: one forward pass for the image itself, restarts * queries at most, and with early stop one for each
     confirmation; no backward pass. A rough search takes the last eighth in float32.
     """
+
+    black_box: ClassVar[bool] = True
 
     queries: int = 5000
     """Images that are tried from each start; the size of the squares follows from it."""

@@ -37,9 +37,31 @@ class Batch:
         return Draws(seed, self.ids)
 
 
+@dataclass(frozen=True)
+class Judge:
+    """Who says what an attacked image is: the model that is audited, in float32."""
+
+    model: DiagnosticModel
+    submissions: int = 1
+    """How often each image is handed in. A model that draws anew each time may give way at any of them: the worst answer counts."""
+
+    @torch.no_grad()
+    def __call__(self, x: Images, y: Labels, draws: Draws) -> Outputs:
+        worst = self.model.exact(x, draws.fork("verdict"))
+        for n in range(1, self.submissions):
+            again = self.model.exact(x, draws.fork("verdict", n))
+            (errors, loss), (before, least) = ((self.model.task.errors(o, y), self.model.task.loss(o, y)) for o in (again, worst))
+            worse = (errors > before) | ((errors == before) & (loss > least))
+            worst = torch.where(worse.view(-1, *[1] * (worst.dim() - 1)), again, worst)
+        return worst
+
+
 def clean_rows(model: DiagnosticModel, batch: Batch, seed: int) -> list[Row]:
     """The records of a batch as it came. Cost per image: one forward pass."""
-    verdict = _judge(model, batch.x, batch.y, batch.draws(seed), clean=True)
+    draws = batch.draws(seed)
+    with torch.no_grad():
+        outputs = model.exact(batch.x, draws.fork("verdict"))
+    verdict = _read(model.task, outputs, aimed_by(model.task, batch.y, model.task.decide(outputs)), draws)
     rows: list[Row] = [{"id": i, "patient": p, "label": _list(y)} for i, p, y in zip(batch.ids, batch.patients, batch.y.cpu(), strict=True)]
     for row, (scores, decision, goal) in zip(rows, verdict, strict=True):
         for form in ("clean", "searched", "saved"):
@@ -49,9 +71,18 @@ def clean_rows(model: DiagnosticModel, batch: Batch, seed: int) -> list[Row]:
 
 
 def attacked_rows(
-    subject: Subject, batch: Batch, clean: Sequence[Row], attack: Attack, threat: Threat, name: str, seed: int
+    subject: Subject,
+    batch: Batch,
+    clean: Sequence[Row],
+    attack: Attack,
+    threat: Threat,
+    name: str,
+    seed: int,
+    judge: Judge | None = None,
 ) -> tuple[list[Row], Images]:
     """The records of a batch under attack, and its images as they could be saved.
+
+    `judge` is the model that is audited; left out, the one that the images are crafted on, asked once.
 
     With early stop, an image on which every decision is wrong already is left as it is: it counts as an error anyway. Under a goal,
     it is one that has reached it already, and any of which it cannot be asked.
@@ -68,7 +99,7 @@ def attacked_rows(
         x_adv[at] = attack(subject, batch.x[at], y[at], threat.take(at), draws.fork("attack", name).take(worth)).detach()
     saved = threat.snap(x_adv, batch.x)
     rows = [dict(row) for row in clean]
-    verdicts = _verdicts(subject.model, x_adv, saved, y, draws)
+    verdicts = _verdicts(judge or Judge(subject.model), x_adv, saved, y, draws)
     for form, x, verdict in zip(("searched", "saved"), (x_adv, saved), verdicts, strict=True):
         distances = threat.distance(x, batch.x).tolist()
         for row, (scores, decision, goal), distance in zip(rows, verdict, distances, strict=True):
@@ -80,10 +111,13 @@ def attacked_rows(
 
 def aimed_at(task: Task, y: Labels, clean: Sequence[Row]) -> Labels:
     """The labels that an attack is handed: the true ones, or those that a goal makes of them and of the clean decisions."""
-    if not isinstance(task, Aimed):
-        return y
     decided = torch.tensor([row["clean_decision"] for row in clean], dtype=y.dtype, device=y.device)
-    return task.labels(y, decided.view_as(y))
+    return aimed_by(task, y, decided.view_as(y))
+
+
+def aimed_by(task: Task, y: Labels, decided: Labels) -> Labels:
+    """The labels to aim by, from the true ones and the decisions on the images as they came."""
+    return task.labels(y, decided.to(y)) if isinstance(task, Aimed) else y
 
 
 def worth_attacking(task: Task, y: Labels, clean: Sequence[Row], *, stop: bool) -> Tensor:
@@ -115,27 +149,23 @@ def _wrong(row: Mapping[str, Any], form: str) -> list[bool]:
     return [d != y for d, y in zip(row[f"{form}_decision"], row["label"], strict=True) if y == y]
 
 
-def _verdicts(model: DiagnosticModel, x_adv: Images, saved: Images, y: Labels, draws: Draws) -> tuple[list[Verdict], list[Verdict]]:
+def _verdicts(judge: Judge, x_adv: Images, saved: Images, y: Labels, draws: Draws) -> tuple[list[Verdict], list[Verdict]]:
     """What the model says of the images as found and as saved; where the two are one image, it is asked once."""
-    of_saved = _judge(model, saved, y, draws)
+    of_saved = _read(judge.model.task, judge(saved, y, draws), y, draws)
     of_found, differ = list(of_saved), (x_adv != saved).flatten(1).any(1).cpu()
     if bool(differ.any()):
-        at = differ.to(x_adv.device)
-        asked = _judge(model, x_adv[at], y[at], draws.take(differ))
+        at, some = differ.to(x_adv.device), draws.take(differ)
+        asked = _read(judge.model.task, judge(x_adv[at], y[at], some), y[at], some)
         for i, verdict in zip(differ.nonzero().flatten().tolist(), asked, strict=True):
             of_found[i] = verdict
     return of_found, of_saved
 
 
-def _judge(model: DiagnosticModel, x: Images, y: Labels, draws: Draws, *, clean: bool = False) -> list[Verdict]:
-    """Probabilities, decision and whether the goal is reached of each image, in float32. `clean`: these are the images as they came."""
-    with torch.no_grad():
-        outputs = model.exact(x, draws.fork("verdict"))
+def _read(task: Task, outputs: Outputs, y: Labels, draws: Draws) -> list[Verdict]:
+    """Probabilities, decision and whether the goal is reached of each image."""
     _require_numbers(outputs, draws)
-    scores, decisions = model.task.probabilities(outputs).cpu(), model.task.decide(outputs)
-    y = model.task.labels(y, decisions.to(y)) if clean and isinstance(model.task, Aimed) else y
-    goals = _reached(model.task, outputs, y)
-    return [(_list(s), [int(v) for v in _list(d)], goal) for s, d, goal in zip(scores, decisions.cpu(), goals, strict=True)]
+    scores, decisions = task.probabilities(outputs).cpu(), task.decide(outputs).cpu()
+    return [(_list(s), [int(v) for v in _list(d)], goal) for s, d, goal in zip(scores, decisions, _reached(task, outputs, y), strict=True)]
 
 
 def _reached(task: Task, outputs: Outputs, y: Labels) -> list[bool | None]:

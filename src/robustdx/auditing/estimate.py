@@ -21,15 +21,15 @@ def outlook(audit: Audit) -> str:
 
 def _seconds(audit: Audit) -> float:
     """Every cell on its first batch, scaled to all of its images."""
-    exact, fast = audit.networks()
+    judge, exact, fast = audit.networks()
     total = 0.0
     clean: dict[str, Row] = {}
-    with still(exact), still(fast):
+    with still(judge), still(exact), still(fast):
         for cell, attack, threat in audit.cells:
             dataset = audit.data[cell.split]
             batch = audit.batch(dataset, range(min(audit.step, len(dataset))))
             began = time.monotonic()
-            rows = Craft(exact, fast, attack, threat, cell, audit.plan.seed, clean, None)(batch, 0)
+            rows = Craft(audit.judge(judge), exact, fast, attack, threat, cell, audit.plan.seed, clean, None)(batch, 0)
             clean |= {row["id"]: row for row in rows if attack is None}
             total += (time.monotonic() - began) * len(dataset) / len(batch.ids)
     return total

@@ -23,6 +23,7 @@ from robustdx.auditing.run import Audit, Progress
 from robustdx.data import Dataset, Example
 from robustdx.data.read import ENDINGS, metadata
 from robustdx.errors import PlanError
+from robustdx.models import DiagnosticModel
 from robustdx.models.crafting import Subject, still
 from robustdx.records import Cell, table
 from robustdx.store import Store
@@ -69,14 +70,14 @@ class Export:
 
     def run(self, store: Store, progress: Progress) -> None:
         """Make what is not there yet, then the manifest."""
-        exact, fast = self.audit.networks()
+        judge, exact, fast = self.audit.networks()
         starts = range(0, len(self.dataset), self.audit.step)
         names = names_of(self.dataset.examples)
-        with still(exact), still(fast):
+        with still(judge), still(exact), still(fast):
             for n in range(store.parts(self.cell), len(starts)):
                 began = time.monotonic()
                 indices = range(starts[n], min(starts[n] + self.audit.step, len(self.dataset)))
-                rows, saved = self._crafted(Subject(exact, fast), self.audit.batch(self.dataset, indices))
+                rows, saved = self._crafted(Subject(exact, fast), judge, self.audit.batch(self.dataset, indices))
                 for i, image in zip(indices, saved, strict=True):
                     store.write_bytes(names[i], png(image, self.dataset.examples[i]))
                 store.add_part(self.cell, n, table(rows), time.monotonic() - began)
@@ -84,9 +85,11 @@ class Export:
         store.finish(self.cell, len(starts))
         store.write_text("manifest.csv", self._manifest(store.records(self.cell).to_pylist(), names))
 
-    def _crafted(self, subject: Subject, batch: Batch) -> tuple[list[Row], Images]:
-        clean = clean_rows(subject.model, batch, self.audit.plan.seed)
-        return attacked_rows(subject, batch, clean, self.attack, self.threat, self.cell.attack, self.audit.plan.seed)
+    def _crafted(self, subject: Subject, judge: DiagnosticModel, batch: Batch) -> tuple[list[Row], Images]:
+        clean = clean_rows(judge, batch, self.audit.plan.seed)
+        return attacked_rows(
+            subject, batch, clean, self.attack, self.threat, self.cell.attack, self.audit.plan.seed, self.audit.judge(judge)
+        )
 
     def _manifest(self, rows: Sequence[Row], names: Sequence[str]) -> str:
         file = io.StringIO()

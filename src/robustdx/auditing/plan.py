@@ -34,6 +34,12 @@ class AuditPlan:
     goal: Mapping[str, Any] | None = None
     """What the adversary is after, where it is not just any wrong answer: a table with `name` ("finding", "grades", ...; see
     `robustdx list goals`) and its settings. Records and accuracy stay the plain task's; `goal_reached` says how often it was reached."""
+    surrogates: tuple[ModelSpec, ...] | None = None
+    """Networks that the adversary has in place of the model: images are crafted on them (on the mean of their logits, if there are
+    several) and judged on the model. Left out, they are crafted on the model itself."""
+    submissions: int | None = None
+    """How often each attacked image is handed in (resubmission): a model that draws anew each time counts as broken if any answer is
+    wrong. Left out, once. Clean images are handed in once."""
     split: str = "test"
     """The images to audit; "all" takes every image. Where the data have no splits, all are taken."""
     attacks: tuple[Mapping[str, Any], ...] = ({"name": "fgsm"}, {"name": "pgd", "steps": 40})
@@ -61,6 +67,8 @@ class AuditPlan:
             raise PlanError(f"images must be at least 1, got {self.images}")
         if self.batch_size < 1 or self.bootstrap < 100:
             raise PlanError(f"batch_size must be at least 1 and bootstrap at least 100, got {self.batch_size} and {self.bootstrap}")
+        if self.submissions is not None and self.submissions < 1:
+            raise PlanError(f"submissions must be at least 1, got {self.submissions}: an image that is never handed in is never judged")
         self.aim()
         labels = [label for label, _ in self.methods()]
         twice = {label for label in labels if labels.count(label) > 1}

@@ -22,6 +22,10 @@ def attack(
     method: Annotated[str, typer.Option("--attack", help="pgd, or with settings: pgd,steps=20,restarts=5.")] = "pgd",
     threat: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
     task: Annotated[str, typer.Option(help="binary, multiclass, multilabel or ordinal; left out, what the data say.")] = "auto",
+    goal: Annotated[str | None, typer.Option(help="What the adversary is after: finding,finding=Effusion,wanted=hidden.")] = None,
+    surrogate: Annotated[
+        list[str] | None, typer.Option(help="Craft on this network instead: timm:resnet18,weights=FILE. Repeat for an ensemble.")
+    ] = None,
     split: Annotated[str, typer.Option(help="all (default), or a split.")] = "all",
     images: Annotated[int | None, typer.Option(help="At most about this many images, drawn by patient.")] = None,
     size: Annotated[str | None, typer.Option(help="Height and width that the network takes: 224 or 150x200.")] = None,
@@ -58,6 +62,8 @@ def attack(
     chosen: dict[str, Any] = {
         "data": data,
         "task": task,
+        "goal": words.method(goal) if goal else None,
+        "surrogates": [words.network(s) for s in surrogate] if surrogate else None,
         "split": split,
         "threat": threat,
         "eps": words.several(eps),

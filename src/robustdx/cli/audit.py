@@ -27,6 +27,9 @@ def audit(
     data: Annotated[str | None, typer.Option(help="synthetic, folder:PATH, csv:PATH, medmnist:PATH, ham10000:PATH, ...")] = None,
     task: Annotated[str | None, typer.Option(help="binary, multiclass, multilabel or ordinal; left out, what the data say.")] = None,
     goal: Annotated[str | None, typer.Option(help="What the adversary is after: finding,finding=Effusion,wanted=hidden.")] = None,
+    surrogate: Annotated[
+        list[str] | None, typer.Option(help="Craft on this network instead: timm:resnet18,weights=FILE. Repeat for an ensemble.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Images to audit: test (default), another split, or all.")] = None,
     attack: Annotated[list[str] | None, typer.Option(help="fgsm, pgd, or with settings: pgd,steps=20,restarts=5. Repeat for more.")] = None,
     threat: Annotated[str | None, typer.Option(help="linf or l2.")] = None,
@@ -58,6 +61,7 @@ def audit(
         "data": data,
         "task": task,
         "goal": words.method(goal) if goal else None,
+        "surrogates": [words.network(s) for s in surrogate] if surrogate else None,
         "split": split,
         "threat": threat,
         "eps": words.several(eps),

@@ -6,6 +6,7 @@ from robustdx.models.cnn import CNN
 from robustdx.models.crafting import Subject, searching, still
 from robustdx.models.defended import Defended, Purifier
 from robustdx.models.diagnostic import DiagnosticModel
+from robustdx.models.ensemble import Ensemble
 from robustdx.models.folder import save
 from robustdx.models.load import load, new
 from robustdx.models.spec import ModelSpec
@@ -16,6 +17,7 @@ __all__ = [
     "Averaged",
     "Defended",
     "DiagnosticModel",
+    "Ensemble",
     "ModelSpec",
     "Purifier",
     "Subject",
