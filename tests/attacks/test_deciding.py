@@ -5,9 +5,9 @@ import torch
 from minimal import DRAWS, TASKS, WIDE, B, as_decided, images, linear, nearest_boundary
 
 from robustdx.attacks.boundary import Boundary, Pace
+from robustdx.attacks.hopskipjump import HopSkipJump
 from robustdx.attacks.loops.climb import Front
 from robustdx.attacks.loops.deciding import STARTS, Deciding, random_images
-from robustdx.attacks.hopskipjump import HopSkipJump
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.models import Subject

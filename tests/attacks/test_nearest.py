@@ -101,7 +101,7 @@ def test_goals_among_findings_against_brute_force(attack, goal):
 
 
 def test_momentum_lets_findings_share_an_image_under_linf():
-    """All findings at once: the linear programme's answer (here by an attack of many more steps), which sign steps alone miss by 10 % and more."""
+    """All findings at once: the linear programme's answer (here by an attack of many more steps), which signs alone miss by 10 %."""
     inner, threat = MultiLabel(tuple("abc")), Linf(1.0)
     model, x = linear(inner, 3), images()
     y, aimed = as_decided(model, x), model.with_task(Aimed(inner, AllFindings()))
@@ -182,7 +182,7 @@ def test_with_early_stop_an_image_leaves_once_it_holds_as_saved(attack, threat):
     assert max(subject.backwards[i] for i, b in zip(draws.ids, left.tolist(), strict=True) if b) < 200
 
 
-@pairs([FAB(steps=16), DeepFool(), DDN(steps=16), FMN(steps=16), CW(steps=30, search_steps=3)])
+@pairs([FAB(steps=16), DeepFool(), DDN(steps=16), FMN(steps=16), CW()])
 def test_what_a_rough_search_claims_is_confirmed_in_float32(attack, threat):
     """A search whose logits are rounded as bfloat16 would: what is kept is beaten by the model itself, and as near."""
     model, x, y, draws = network_and_images(8)

@@ -17,7 +17,7 @@ from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.tensors import Flags, Images, Labels, PerImage, linf_norm, per_image
-from robustdx.threats import Linf, Threat
+from robustdx.threats import Linf, Threat, everywhere
 
 EDGE = 1 - 1e-6
 """How close to 0 and 1 a pixel may come in tanh space."""
@@ -86,11 +86,11 @@ class CW:
         gaps, _ = nearest.look(front, exact=not nearest.model.rough)
         gap = nearest.aim(gaps, front)
         (grad,) = torch.autograd.grad(gap.sum(), front.x_t)
-        downhill = nearest.threat.steepest(grad.nan_to_num_(nan=0.0))
+        downhill = nearest.threat.take(front.at).steepest(grad.nan_to_num_(nan=0.0))
         dual = dot(grad, downhill).clamp_min(TINY)
         far = (gap.detach() / dual).clamp(0, 1e3)
         size = far * downhill.flatten(1).square().mean(1).sqrt()
-        return (far, size, linf_norm(grad)) if isinstance(nearest.threat, Linf) else (3 * far / dual, size, dual)
+        return (far, size, linf_norm(grad)) if _by_pixel(nearest.threat) else (3 * far / dual, size, dual)
 
     def _descend(self, nearest: Nearest, front: Front, value: PerImage, size: PerImage, steep: PerImage) -> Flags:
         """One round of Adam: which images it beat, under Linf not further than tau."""
@@ -98,11 +98,11 @@ class CW:
         w = torch.atanh(2 * front.x_t - 1)
         mean, square = torch.zeros_like(w), torch.zeros_like(w)
         for t in range(self.steps):
-            w = w.detach().requires_grad_()
-            front.x_t = (torch.tanh(w) + 1) / 2
+            w, threat = w.detach().requires_grad_(), nearest.threat.take(front.at)
+            front.x_t = _shown(w, front, threat)
             gaps, beaten = nearest.look(front, exact=t >= exact_from)
-            found[front.at] |= beaten & self._near(nearest.threat, front, value[front.at])
-            cost = self._cost(nearest.threat, front, nearest.aim(gaps, front), value[front.at], steep[front.at])
+            found[front.at] |= beaten & self._near(threat, front, value[front.at])
+            cost = self._cost(threat, front, nearest.aim(gaps, front), value[front.at], steep[front.at])
             (grad,) = torch.autograd.grad(cost.sum(), w)
             grad.nan_to_num_(nan=0.0)
             mean, square = 0.9 * mean + 0.1 * grad, 0.999 * square + 0.001 * grad * grad
@@ -115,29 +115,46 @@ class CW:
             if not len(front):
                 return found
         with torch.no_grad():
-            front.x_t = (torch.tanh(w) + 1) / 2
+            threat = nearest.threat.take(front.at)
+            front.x_t = _shown(w, front, threat)
             _, beaten = nearest.look(front)
-            found[front.at] |= beaten & self._near(nearest.threat, front, value[front.at])
+            found[front.at] |= beaten & self._near(threat, front, value[front.at])
         return found
 
     def _cost(self, threat: Threat, front: Front, gap: PerImage, value: PerImage, steep: PerImage) -> PerImage:
         change = (front.x_t - front.x).flatten(1)
-        if isinstance(threat, Linf):
+        if _by_pixel(threat):
+            change = change / _share(front.x, threat).flatten(1).clamp_min(TINY)
             return (change.abs() - value[:, None]).clamp_min(0).sum(1) + 0.5 / steep.clamp_min(TINY) * gap.clamp_min(0)
         return change.square().sum(1) + value * gap.clamp_min(0)
 
     def _near(self, threat: Threat, front: Front, value: PerImage) -> Flags:
         """Linf: whether the bound is kept but for Adam's restlessness."""
-        if not isinstance(threat, Linf):
+        if not _by_pixel(threat):
             return torch.ones_like(value, dtype=torch.bool)
         return threat.distance(front.x_t.detach(), front.x) <= 1.05 * value
 
     def _next(self, threat: Threat, nearest: Nearest, low: PerImage, high: PerImage) -> PerImage:
         """The next c, or tau: upwards until an image is beaten, then between what failed and what did not."""
-        if isinstance(threat, Linf):
+        if _by_pixel(threat):
             least = nearest.distance.minimum(high)
             return torch.where(least.isinf(), 2 * low, (low.maximum(0.8 * least).minimum(least) + least) / 2)
         return torch.where(high.isinf(), 4 * low, (low.maximum(high / 3) * high).sqrt())
+
+
+def _by_pixel(threat: Threat) -> bool:
+    """Whether each pixel counts for itself."""
+    return isinstance(everywhere(threat), Linf)
+
+
+def _share(x: Images, threat: Threat) -> Images:
+    """What each pixel may use of a budget: 0 where it may not change."""
+    return threat.steepest(torch.ones_like(x))
+
+
+def _shown(w: Tensor, front: Front, threat: Threat) -> Images:
+    """The image at w of tanh space; pixels that may not change stay."""
+    return torch.where(_share(front.x, threat) > 0, (torch.tanh(w) + 1) / 2, front.x)
 
 
 def _inner(x: Tensor) -> Tensor:

@@ -8,14 +8,14 @@ from typing import final
 
 import torch
 
-from robustdx.attacks.loops.hyperplane import TINY
+from robustdx.attacks.loops.hyperplane import TINY, dot
 from robustdx.attacks.loops.nearest import Nearest
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.tensors import Images, Labels, l2_norm, per_image
-from robustdx.threats import Linf, Threat
+from robustdx.threats import Linf, Threat, everywhere
 
 
 @final
@@ -49,7 +49,7 @@ class DDN:
             raise PlanError(f"expected gamma in (0, 1) and init_norm above 0, got gamma {self.gamma:g} and init_norm {self.init_norm}")
 
     def __call__(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws) -> Images:
-        if isinstance(threat, Linf):
+        if isinstance(everywhere(threat), Linf):
             raise PlanError('ddn looks for the smallest Euclidean length and has no Linf form: take "fmn", or threat = "l2"')
         if threat.eps == 0:
             return x.clone()
@@ -61,15 +61,15 @@ class DDN:
             gaps, beaten = nearest.look(front, exact=t >= exact_from)
             gap = nearest.aim(gaps, front)
             (grad,) = torch.autograd.grad(gap.sum(), front.x_t)
-            grad.nan_to_num_(nan=0.0)
+            steepest = threat.take(front.at).steepest(grad.nan_to_num_(nan=0.0))
             if t == 0:
-                first = gap.detach() / l2_norm(grad).clamp_min(TINY) if self.init_norm is None else self.init_norm
+                first = gap.detach() / dot(grad, steepest).clamp_min(TINY) if self.init_norm is None else self.init_norm
                 length[front.at] = first
             else:
                 length[front.at] *= torch.where(beaten, 1 - self.gamma, 1 + self.gamma)
             radius = per_image(length[front.at], grad)
             step = 0.01 + 0.99 * (1 + math.cos(math.pi * t / self.steps)) / 2
-            change = front.x_t.detach() - front.x - step * radius * threat.steepest(grad)
+            change = front.x_t.detach() - front.x - step * radius * steepest
             change *= radius / per_image(l2_norm(change).clamp_min(TINY), change)
             front.x_t = (front.x + change).clamp(0, 1)
             front = front.only(~nearest.settled[front.at])

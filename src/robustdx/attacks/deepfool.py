@@ -59,9 +59,10 @@ class DeepFool:
             gaps, beaten = nearest.look(front)
             if bool(beaten.all()):
                 break
-            value, slope = closest(threat, *slopes(gaps, front.x_t, self.rivals))
+            ball = threat.take(front.at)
+            value, slope = closest(ball, *slopes(gaps, front.x_t, self.rivals))
             at = front.x_t.detach()
-            flat = (flat + onto(threat, at, value, slope) - at)[~beaten]
+            flat = (flat + onto(ball, at, value, slope) - at)[~beaten]
             front.x_t = at
             front = front.only(~beaten)
         else:

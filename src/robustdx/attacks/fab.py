@@ -104,9 +104,10 @@ class FAB:
             gaps, beaten = nearest.look(front, exact=t >= exact_from)
             gaps = gaps if rival is None else gaps.gather(1, rival[front.at][:, None])
             values, grads = slopes(gaps, front.x_t, RIVALS)
-            value, slope = closest(nearest.threat, values, grads)
+            ball = nearest.threat.take(front.at)
+            value, slope = closest(ball, values, grads)
             lost = nearest.distance[front.at].isinf() & (t >= PATIENCE)
-            front.x_t = self._step(nearest.threat, front, value, slope, beaten, torch.where(lost, 0, self.alpha_max))
+            front.x_t = self._step(ball, front, value, slope, beaten, torch.where(lost, 0, self.alpha_max))
             front = front.only(~nearest.settled[front.at])
             if not len(front):
                 return

@@ -73,15 +73,16 @@ class FMN:
             gaps, beaten = nearest.look(front, exact=t >= exact_from)
             gap, at = nearest.aim(gaps, front), front.at
             (grad,) = torch.autograd.grad(gap.sum(), front.x_t)
-            downhill = threat.steepest(grad.nan_to_num_(nan=0.0))
+            ball = threat.take(at)
+            downhill = ball.steepest(grad.nan_to_num_(nan=0.0))
             momentum[at] = self.momentum * momentum[at] + grad / per_image(dot(grad, downhill).clamp_min(TINY), grad)
             x_t = front.x_t.detach()
-            flat = threat.distance(x_t, front.x) + gap.detach() / dot(grad, downhill).clamp_min(TINY)
+            flat = ball.distance(x_t, front.x) + gap.detach() / dot(grad, downhill).clamp_min(TINY)
             gamma = self.gamma * (0.02 + 0.98 * fall)
             radius[at] = _radius(radius[at], flat, nearest.distance[at], beaten, gamma)
             step = self.step_size * (0.01 + 0.99 * fall)
-            change = x_t - front.x - step * per_image(radius[at], x_t) * threat.steepest(momentum[at])
-            front.x_t = (front.x + shortened(threat, change, radius[at])).clamp(0, 1)
+            change = x_t - front.x - step * per_image(radius[at], x_t) * ball.steepest(momentum[at])
+            front.x_t = (front.x + shortened(ball, change, radius[at])).clamp(0, 1)
             front = front.only(~nearest.settled[at])
             if not len(front):
                 break

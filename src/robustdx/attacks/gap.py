@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from robustdx.attacks.learning import generators, trained
 from robustdx.attacks.learning.lessons import Goal, Lessons, Progress, require_learning, seeded
-from robustdx.attacks.protocol import Model
 from robustdx.attacks.learning.trained import Trained
+from robustdx.attacks.protocol import Model
 from robustdx.data import Dataset
 from robustdx.draws import Draws
 from robustdx.errors import PlanError, WeightsError
 from robustdx.models import DiagnosticModel, still
 from robustdx.models.weights import require_names, require_shapes
 from robustdx.tensors import Images, Labels, per_image
-from robustdx.threats import Linf, Threat
+from robustdx.threats import Linf, Threat, everywhere
 
 PATTERN = "pattern"
 """The name of the fixed pattern among the weights of a universal generator."""
@@ -163,7 +163,7 @@ class GAP:
 
     def _sized(self, painted: Images, threat: Threat) -> Images:
         """The perturbation inside the threat."""
-        return (_shrunk if self.straight_through else _scaled)(painted, trained.ball(threat))
+        return (_shrunk if self.straight_through else _scaled)(painted, everywhere(threat))
 
 
 def _scaled(painted: Images, threat: Threat) -> Images:

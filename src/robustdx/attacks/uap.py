@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from robustdx.attacks.learning import trained
-from robustdx.attacks.loops.hyperplane import TINY, dot
 from robustdx.attacks.learning.lessons import Goal, Lessons, Progress, require_learning
-from robustdx.attacks.protocol import Model
 from robustdx.attacks.learning.trained import Trained
+from robustdx.attacks.loops.hyperplane import TINY, dot
+from robustdx.attacks.protocol import Model
 from robustdx.data import Dataset
 from robustdx.draws import Draws
 from robustdx.errors import PlanError, WeightsError
 from robustdx.models import DiagnosticModel, still
 from robustdx.tensors import Images, Labels, per_image
-from robustdx.threats import Threat
+from robustdx.threats import Threat, everywhere
 
 PERTURBATION = "perturbation"
 """The name of the one tensor in the file."""
@@ -91,7 +91,7 @@ class UAP:
         if threat.eps == 0:
             return torch.zeros_like(x)
         learned.trained.note_threat(threat, weights)
-        scale, within = threat.eps / learned.trained.eps, trained.ball(threat)
+        scale, within = threat.eps / learned.trained.eps, everywhere(threat)
         if trained.norm(threat) != learned.trained.norm:
             scale = threat.eps / max(TINY, float(within.distance(v[None], torch.zeros_like(v[None]))))
         return (v.to(x) * scale).expand_as(x)

@@ -18,6 +18,11 @@ Side = Literal["inside", "outside"]
 TINY = 1e-12
 
 
+def everywhere(threat: Threat) -> Threat:
+    """The threat without its regions: the norm that it measures by."""
+    return everywhere(threat.threat) if isinstance(threat, Masked) else threat
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Masked:

@@ -28,7 +28,7 @@ from robustdx.draws import Draws
 from robustdx.errors import PlanError, WeightsError
 from robustdx.store import refusing_disk_errors, replace_with
 from robustdx.tensors import Images, Labels, per_image
-from robustdx.threats import Masked, Threat
+from robustdx.threats import Masked, Threat, everywhere
 
 log = logging.getLogger(__name__)
 
@@ -130,14 +130,9 @@ def adopt(attack: Any, name: str) -> None:
     object.__setattr__(attack, "sha256", learned.sha256)
 
 
-def ball(threat: Threat) -> Threat:
-    """The threat without its regions, which cut what was learned only when it is used."""
-    return ball(threat.threat) if isinstance(threat, Masked) else threat
-
-
 def norm(threat: Threat) -> str:
     """What a threat measures by: "linf", "l2"."""
-    return type(ball(threat)).__name__.lower()
+    return type(everywhere(threat)).__name__.lower()
 
 
 def require_budget(threat: Threat) -> None:

@@ -48,8 +48,7 @@ def closest(threat: Threat, values: Tensor, slopes: Tensor) -> tuple[PerImage, I
     count, b = slopes.shape[:2]
     if count == 1:
         return values[:, 0].nan_to_num(posinf=0.0), slopes[0]
-    flat = slopes.flatten(0, 1)
-    steep = dot(flat, threat.steepest(flat)).view(count, b).T
+    steep = torch.stack([dot(slope, threat.steepest(slope)) for slope in slopes], dim=1)
     far = torch.where(values.isinf() | (steep <= TINY), torch.inf, values.abs() / steep.clamp_min(TINY))
     which, row = far.argmin(1), torch.arange(b, device=values.device)
     return values[row, which].nan_to_num(posinf=0.0), slopes[which, row]

@@ -17,7 +17,7 @@ from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.tasks import Task
 from robustdx.tensors import Flags, Images, Labels, Outputs, PerImage, per_image
-from robustdx.threats import Linf, Threat
+from robustdx.threats import Linf, Threat, everywhere
 
 TIGHTEN = 5
 """Forward passes that narrow the last gap between an image that stands and one that is beaten."""
@@ -33,7 +33,8 @@ class Nearest:
     """The nearest beaten image found so far for each x; where there is none yet, the one closest to being beaten.
 
     Beaten means `task.errors == 1`, seen in float32. With `early_stop` an image is settled as soon as one is found inside
-    eps and holds as it would be saved; without, it is settled only if x itself is beaten.
+    eps and holds as it would be saved; without, it is settled only if x itself is beaten, or if nothing can be (a goal that cannot
+    be asked of it has an infinite gap).
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Nearest:
         for gap, column in zip(least.T, which.T, strict=True):
             (grad,) = torch.autograd.grad(gap.sum(), front.x_t, retain_graph=True)
             grad.nan_to_num_(nan=0.0)
-            steep[front.at, column] = torch.where(gap.detach().isinf(), 0, dot(grad, self.threat.steepest(grad)))
+            steep[front.at, column] = torch.where(gap.detach().isinf(), 0, dot(grad, self.threat.take(front.at).steepest(grad)))
         return steep
 
     def exact_from(self, steps: int) -> int:
@@ -104,13 +105,13 @@ class Nearest:
         front = self.front(self.x_adv).only((self.distance < math.inf)[~self.settled])
         if not len(front):
             return
-        at, change, far = front.at, front.x_t - front.x, self.distance[front.at]
+        at, change, far, threat = front.at, front.x_t - front.x, self.distance[front.at], self.threat.take(front.at)
         low, high = front.x.new_zeros(len(front)), front.x.new_ones(len(front))
         at_low, at_high = self.clean[at], self.gap[at]
         for _ in range(rounds):
             share = (at_low / (at_low - at_high).clamp_min(TINY)).nan_to_num(0.5).clamp(0.05, 0.999)
             t = (low + (high - low) * share * (1 + 1e-4)).minimum(high)
-            front.x_t = (front.x + shortened(self.threat, change, t * far)).clamp_(0, 1)
+            front.x_t = (front.x + shortened(threat, change, t * far)).clamp_(0, 1)
             gaps, beaten = self.look(front)
             gap = gaps.amin(1)
             low, high = torch.where(beaten, low, t), torch.where(beaten, t, high)
@@ -124,7 +125,7 @@ class Nearest:
     def _keep(self, front: Front, gap: PerImage, beaten: Flags, *, sure: bool) -> None:
         """Take over what is nearer than what is kept, and settle what need not be searched any more."""
         x_t, at = front.x_t.detach(), front.at
-        distance = self.threat.distance(x_t, front.x)
+        distance = self.threat.take(at).distance(x_t, front.x)
         self.clean[at] = torch.where(distance == 0, gap, self.clean[at])
         nearer = beaten & (distance < self.distance[at])
         if not sure and bool(nearer.any()):
@@ -135,7 +136,7 @@ class Nearest:
         take = nearer | closer
         self.x_adv[at[take]], self.gap[at[take]] = x_t[take], gap[take]
         self.distance[at[nearer]] = distance[nearer]
-        self.settled[at] |= self.distance[at] == 0
+        self.settled[at] |= (self.distance[at] == 0) | gap.isinf()
         if self.early_stop:
             self._stop(front, nearer & (distance <= self.threat.eps * (1 + SLACK)) & (distance > 0))
 
@@ -144,14 +145,14 @@ class Nearest:
         if not bool(inside.any()):
             return
         some = front.only(inside)
-        change = some.x_t.detach() - some.x
-        reach = self.threat.eps / self.threat.distance(some.x + change, some.x).clamp_min(TINY)
-        far = Front(some.at, some.x, some.y, self.threat.project(some.x + change * per_image(reach, change), some.x), some.draws)
+        threat, change = self.threat.take(some.at), some.x_t.detach() - some.x
+        reach = threat.eps / threat.distance(some.x + change, some.x).clamp_min(TINY)
+        far = Front(some.at, some.x, some.y, threat.project(some.x + change * per_image(reach, change), some.x), some.draws)
         worst = Worst(self.x)
         confirmed(self.model, far, self.threat, worst, torch.ones_like(some.at, dtype=torch.bool))
         held = worst.beaten
         self.x_adv[held], self.settled[held] = worst.x_adv[held], True
-        self.distance[held] = self.threat.distance(self.x_adv[held], self.x[held])
+        self.distance[held] = self.threat.take(held).distance(self.x_adv[held], self.x[held])
 
     def _clear(self, outputs: Outputs, front: Front) -> Flags:
         """Whether every decision is wrong, by the confidence that is asked for and more than rounding could undo.
@@ -200,8 +201,9 @@ def slopes(gaps: Outputs, x_t: Images, rivals: int) -> tuple[Tensor, Tensor]:
 def shortened(threat: Threat, change: Images, length: PerImage) -> Images:
     """The change made no longer than `length` (B,): cut there under Linf, where each pixel counts for itself, and else scaled."""
     reach = per_image(length, change)
-    if isinstance(threat, Linf):
-        return change.clamp(-reach, reach)
+    if isinstance(everywhere(threat), Linf):
+        share = reach * threat.steepest(torch.ones_like(change))
+        return change.clamp(-share, share)
     return change * (reach / per_image(threat.distance(change, torch.zeros_like(change)).clamp_min(TINY), change)).clamp_max(1)
 
 
