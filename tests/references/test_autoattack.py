@@ -15,7 +15,7 @@ from robustdx.tasks import MultiClass
 from robustdx.threats import L2, Linf, Threat
 
 POINT = 0.01
-IMAGES = 64
+IMAGES = 512
 TASK = MultiClass(tuple("abcd"))
 OURS: dict[str, Attack] = {"apgd-ce": APGD(), "apgd-dlr": APGD(loss="dlr"), "apgd-t": APGDTargeted(targets=3)}
 BUDGETS: dict[bool, list[Threat]] = {False: [Linf(0.05), L2(0.8)], True: [Linf(0.1), L2(1.4)]}
@@ -48,7 +48,7 @@ def test_it_leaves_no_more_standing(name, robust, threat):
     assert theirs.float().mean() < 0.9, "a budget that breaks nothing compares nothing"
 
 
-@pytest.mark.parametrize(("robust", "threat"), [(False, Linf(0.05)), (True, L2(1.4))], ids=["undefended", "robust"])
+@pytest.mark.parametrize(("robust", "threat"), [(False, Linf(0.05)), (True, Linf(0.1))], ids=["undefended", "robust"])
 def test_autoattack_gives_the_same_verdicts(robust, threat):
     """On at least 99 % of the images, and never a higher robust accuracy."""
     torch.manual_seed(0)
