@@ -50,7 +50,7 @@ def audit(
     (C, H, W) in [0, 1], 8-bit values or a Pillow image, and a class index or one 0, 1 or NaN per finding. `task` is
     "binary", "multiclass", "multilabel" or "ordinal", read from the labels where it is left out; `patients` names the patient
     of each image. With `surrogates`, images are crafted on those networks (normalised as `network` is) and judged on `network`.
-    Further settings are those of AuditPlan: attacks, threat, eps, images, seed, batch_size, precision, ...
+    Further settings are those of AuditPlan: attacks or preset, threat, eps, images, seed, batch_size, precision, ...
 
     Run twice with the same arguments, it goes on where it stopped; a finished run is not run again.
 
@@ -138,7 +138,7 @@ def _numbers(values: Sequence[float] | None) -> list[float] | None:
 
 def _attacks(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Attacks as the tables of a plan; from Python they may also be names, or attacks: PGD(steps=20)."""
-    given = plan.get("attacks", ())
+    given = plan.get("attacks") or ()
     several = given if isinstance(given, list | tuple) else [given]
     tables = [{"name": a} if isinstance(a, str) else ATTACKS.dump(a) if is_dataclass(a) else a for a in several]
     return {"attacks": tables} if tables else {}

@@ -11,7 +11,7 @@ from robustdx.attacks import ATTACKS, FGSM, PGD, Cascade
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.models import DiagnosticModel, Subject
-from robustdx.tasks import MultiClass
+from robustdx.tasks import MultiClass, MultiLabel
 from robustdx.threats import Linf
 
 N = 30
@@ -57,6 +57,17 @@ def test_it_knows_which_member_broke_an_image(model, y):
     assert torch.equal(by == 1, first)
     assert (by == 2).any()
     assert (by == -1).any()
+
+
+def test_with_several_findings_it_is_the_first_that_turned_as_many():
+    """Nobody turns them all, so that the images go on to the end; the last member finds nothing that the one before did not."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 2, bias=False))
+    network[-1].weight.data = torch.stack([torch.ones(3 * 64), torch.zeros(3 * 64)])
+    model = DiagnosticModel(network, MultiLabel(("a", "b")), size=(8, 8), mean=[0.5] * 3, std=[1] * 3).eval().requires_grad_(False)
+    x = 0.5 + torch.tensor([0.5, -0.5, 40]).view(3, 1, 1, 1).expand(3, 3, 8, 8) / 255
+    y = torch.cat([(x.mean((1, 2, 3)) > 0.5).float()[:, None], torch.zeros(3, 1)], 1)
+    _, by = Cascade(members=(Idle(), PGD(steps=5), FGSM())).told(model, x, y, THREAT, DRAWS.take([0, 1, 2]))
+    assert by.tolist() == [1, 1, -1]
 
 
 def test_only_survivors_are_computed_on(model, y):

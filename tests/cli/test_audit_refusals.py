@@ -314,6 +314,8 @@ PLANS: dict[str, tuple[str, tuple[str, ...]]] = {
     "an attack without a name": ("attacks = [{ name = 'pgd', label = '' }]", ("empty label",)),
     "text for a number": ("batch_size = 'many'", ("batch_size", "'many'")),
     "a fraction that is none": ("eps = ['8/255th']", ("eps", "'8/255th'", "like 8/255")),
+    "an attack on no images": ("attacks = [{ name = 'pgd', images = 0 }]", ("attack pgd: images must be a whole number of at least 1",)),
+    "a preset beside attacks": ("preset = 'quick'\nattacks = [{ name = 'pgd' }]", ("a preset or attacks, got both", "leave one")),
     "something that is not TOML": ("eps = [", ("not a TOML file",)),
 }
 
@@ -340,6 +342,8 @@ FLAGS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "a size beyond reason": (["--size", "100000"], ("at most 16384",)),
     "a device that does not compute": (["--device", "meta"], ("expected a device", "'meta'")),
     "a setting of an attack that has none": (["--attack", "fgsm,steps=2"], ("'steps'", "there is none")),
+    "an unknown preset": (["--preset", "fast"], ("preset", "quick, standard, thorough", "'fast'")),
+    "a preset beside attacks": (["--preset", "quick", "--attack", "pgd"], ("a preset or attacks, got both", "leave one")),
     "no steps": (["--attack", "pgd,steps=0"], ("steps", "at least 1")),
     "an unknown threat": (["--threat", "linf2"], ("threat", "linf, l2")),
     "no images": (["--images", "0"], ("images must be at least 1",)),

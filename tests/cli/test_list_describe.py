@@ -33,6 +33,19 @@ def test_describe_shows_the_default_and_the_words_under_the_field(robustdx):
     assert document(ATTACKS.find("pgd"))["restarts"] in outcome.out
 
 
+@pytest.mark.parametrize("words", [("describe", "preset"), ("list", "presets"), ("list",)])
+def test_presets_of_an_audit_tell_their_price(words, robustdx):
+    outcome = robustdx(*words)
+    assert "pgd 81; cascade 825; square (on 100 images drawn by patient) 1,002." in outcome.out
+    assert [line.split()[0] for line in outcome.out.splitlines()[-3:]] == ["quick", "standard", "thorough"]
+
+
+def test_describe_one_preset_tells_its_attacks(robustdx):
+    lines = robustdx("describe", "quick").out.splitlines()
+    assert lines[0].startswith("quick: A first look in minutes")
+    assert lines[2:] == ["  fgsm", "  pgd, steps = 20"]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -43,13 +43,13 @@ class Cascade:
         return self.told(model, x, y, threat, draws)[0]
 
     def told(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws) -> tuple[Images, Tensor]:
-        """The images, and which member beat each of them, (B,) its position; -1 where none did."""
+        """The images, and which member was the first to turn that much of each, (B,) its position; -1 where no decision is wrong."""
         by = torch.full((len(x),), NOBODY, device=x.device)
         if threat.eps == 0:
             return x.clone(), by
         if len(self.members) == 1:
             x_adv = self.members[0](model, x, y, threat, draws)
-            return x_adv, torch.where(_beaten(model, x_adv, y, draws), 0, by)
+            return x_adv, torch.where(_wrong(model, x_adv, y, draws), 0, by)
         worst = Worst(x)
         for n, member in enumerate(self.members):
             stream = draws if n == 0 else draws.fork("member", n)
@@ -57,19 +57,21 @@ class Cascade:
             if not len(front):
                 break
             front.x_t = member(model, front.x, front.y, threat.take(front.at), front.draws)
-            by[front.at[_judged(model, front, threat.take(front.at), worst)]] = n
+            found = _judged(model, front, threat.take(front.at), worst)
+            by[front.at[found & (worst.errors[front.at] > 0)]] = n
         return worst.x_adv, by
 
 
 @torch.no_grad()
 def _judged(model: Model, front: Front, threat: Threat, worst: Worst) -> Tensor:
-    """Which images are beaten at x_t, in float32 and as they would be saved; those are settled, the others kept if worse."""
+    """Which images are more wrong at x_t than before, in float32; those beaten also as they would be saved are settled."""
+    before = worst.errors[front.at]
     outputs = model.exact(front.x_t, front.draws)
     errors = model.task.errors(outputs, front.y)
     worst.keep(front.at, front.x_t, errors, model.task.loss(outputs, front.y))
-    return confirmed(model, front, threat, worst, errors == 1)
+    return confirmed(model, front, threat, worst, errors == 1) | (worst.errors[front.at] > before)
 
 
 @torch.no_grad()
-def _beaten(model: Model, x_adv: Images, y: Labels, draws: Draws) -> Tensor:
-    return model.task.errors(model.exact(x_adv, draws), y) == 1
+def _wrong(model: Model, x_adv: Images, y: Labels, draws: Draws) -> Tensor:
+    return model.task.errors(model.exact(x_adv, draws), y) > 0

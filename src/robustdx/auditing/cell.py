@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from robustdx.attacks import Attack
+from robustdx.auditing.members import told
 from robustdx.draws import Draws
 from robustdx.errors import ModelError
 from robustdx.models.crafting import Subject
@@ -93,10 +94,10 @@ def attacked_rows(
     stop = bool(getattr(attack, "early_stop", False))
     y = aimed_at(subject.task, batch.y, clean)
     worth = worth_attacking(subject.task, y, clean, stop=stop)
-    x_adv = batch.x.clone()
+    x_adv, members = batch.x.clone(), dict[str, str]()
     if bool(worth.any()):
-        at = worth.to(batch.x.device)
-        x_adv[at] = attack(subject, batch.x[at], y[at], threat.take(at), draws.fork("attack", name).take(worth)).detach()
+        at, some = worth.to(batch.x.device), draws.fork("attack", name).take(worth)
+        x_adv[at], members = told(attack, subject, batch.x[at], y[at], threat.take(at), some)
     saved = threat.snap(x_adv, batch.x)
     rows = [dict(row) for row in clean]
     verdicts = _verdicts(judge or Judge(subject.model), x_adv, saved, y, draws)
@@ -104,8 +105,10 @@ def attacked_rows(
         distances = threat.distance(x, batch.x).tolist()
         for row, (scores, decision, goal), distance in zip(rows, verdict, distances, strict=True):
             row |= {f"{form}_scores": scores, f"{form}_decision": decision, f"{form}_goal": goal, f"{form}_distance": distance}
+    form = "saved" if threat.savable else "searched"
     for row in rows:
         row |= {"forwards": subject.forwards[row["id"]], "backwards": subject.backwards[row["id"]]}
+        row["member"] = members.get(row["id"]) if is_turned(row, form) else None
     return rows, saved
 
 
@@ -133,6 +136,13 @@ def is_broken(row: Mapping[str, Any]) -> bool:
     if row["saved_goal"] is not None:
         return bool(row["saved_goal"] and not row["clean_goal"])
     return is_right(row, "clean") and not is_right(row, "saved")
+
+
+def is_turned(row: Mapping[str, Any], form: str) -> bool:
+    """Whether the attack reached its goal on the image, or turned at least one decision on it that was right."""
+    if row[f"{form}_goal"] is not None:
+        return bool(row[f"{form}_goal"] and not row["clean_goal"])
+    return any(now and not before for now, before in zip(_wrong(row, form), _wrong(row, "clean"), strict=True))
 
 
 def is_right(row: Mapping[str, Any], form: str) -> bool:

@@ -66,7 +66,7 @@ class Export:
 
     @property
     def dataset(self) -> Dataset:
-        return self.audit.data[self.audit.split]
+        return self.audit.shown(self.cell)
 
     def run(self, store: Store, progress: Progress) -> None:
         """Make what is not there yet, then the manifest."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from robustdx.attacks import ATTACKS, Attack
+from robustdx.auditing.presets import DEFAULT, PRESETS, PresetName
 from robustdx.errors import PlanError
 from robustdx.models import ModelSpec
 from robustdx.models.precision import Precision
@@ -42,8 +43,11 @@ class AuditPlan:
     wrong. Left out, once. Clean images are handed in once."""
     split: str = "test"
     """The images to audit; "all" takes every image. Where the data have no splits, all are taken."""
-    attacks: tuple[Mapping[str, Any], ...] = ({"name": "fgsm"}, {"name": "pgd", "steps": 40})
-    """One table per attack: `name` and its settings; `label` tells two settings of one attack apart."""
+    preset: PresetName | None = None
+    """Attacks that are known to go well together, by how much they may cost: "quick", "standard" or "thorough"."""
+    attacks: tuple[Mapping[str, Any], ...] | None = None
+    """One table per attack: `name` and its settings; `label` tells two settings of one attack apart, and `images` shows an attack
+    that many of the images only, drawn by patient (for the dear ones). Left out, those of `preset`, or fgsm and pgd with 40 steps."""
     threat: Literal["linf", "l2"] = "linf"
     """How a change is measured: its largest pixel, or its Euclidean length."""
     eps: tuple[float | tuple[float, ...], ...] = ()
@@ -69,6 +73,8 @@ class AuditPlan:
             raise PlanError(f"batch_size must be at least 1 and bootstrap at least 100, got {self.batch_size} and {self.bootstrap}")
         if self.submissions is not None and self.submissions < 1:
             raise PlanError(f"submissions must be at least 1, got {self.submissions}: an image that is never handed in is never judged")
+        if self.preset and self.attacks is not None:
+            raise PlanError(f"expected a preset or attacks, got both (preset {self.preset}): leave one of them out")
         self.aim()
         labels = [label for label, _ in self.methods()]
         twice = {label for label in labels if labels.count(label) > 1}
@@ -89,11 +95,22 @@ class AuditPlan:
 
     def methods(self) -> list[tuple[str, Attack]]:
         """The attacks by their label."""
+        return [(label, attack) for label, attack, _ in self._parsed()]
+
+    @property
+    def chosen(self) -> tuple[Mapping[str, Any], ...]:
+        """The attacks in words: those that are named, or those of the preset."""
+        return self.attacks if self.attacks is not None else PRESETS[self.preset].attacks if self.preset else DEFAULT
+
+    def _parsed(self) -> list[tuple[str, Attack, int | None]]:
+        """Label, attack, and how many images it is shown."""
         found = []
-        for spec in self.attacks:
+        for spec in self.chosen:
             words = dict(spec)
-            label = str(words.pop("label", words.get("name")))
-            found.append((label, ATTACKS.parse(words)))
+            label, images = str(words.pop("label", words.get("name"))), words.pop("images", None)
+            if images is not None and (not isinstance(images, int) or isinstance(images, bool) or images < 1):
+                raise PlanError(f"attack {label}: images must be a whole number of at least 1, got {images!r}")
+            found.append((label, ATTACKS.parse(words), images))
         return found
 
     def threats(self) -> list[Threat]:
@@ -115,18 +132,18 @@ class AuditPlan:
     def cells(self, split: str) -> Iterator[tuple[Cell, Attack, Threat]]:
         """The cells of this plan, cheapest eps first."""
         for threat in self.threats():
-            for label, attack in self.methods():
-                yield self._cell(label, attack, threat, split), attack, threat
+            for label, attack, images in self._parsed():
+                yield self._cell(label, attack, threat, split, images), attack, threat
 
     def driven(self) -> AuditPlan:
         """The same plan with every attack driven to its end, so that scores can be ranked (AUROC)."""
         full = tuple(
-            {**spec, "early_stop": False} if hasattr(a, "early_stop") else spec
-            for spec, (_, a) in zip(self.attacks, self.methods(), strict=True)
+            {**spec, "early_stop": False} if "early_stop" in {f.name for f in fields(a)} else spec  # type: ignore[arg-type]
+            for spec, (_, a) in zip(self.chosen, self.methods(), strict=True)
         )
-        return replace(self, attacks=full)
+        return replace(self, preset=None, attacks=full)
 
-    def _cell(self, label: str, attack: Attack, threat: Threat, split: str) -> Cell:
+    def _cell(self, label: str, attack: Attack, threat: Threat, split: str, images: int | None) -> Cell:
         return Cell(
             attack=label,
             threat=self.threat,
@@ -135,6 +152,7 @@ class AuditPlan:
             settings=ATTACKS.dump(attack),
             early_stop=bool(getattr(attack, "early_stop", False)),
             verdict="saved" if threat.savable or threat.eps == 0 else "searched",
+            images=images,
         )
 
 

@@ -152,7 +152,12 @@ def words(audit: Audit) -> dict[str, Any]:
     found = {"weights_sha256": fingerprint(audit.model), "images_key": key(images), "shown": _shown(audit.model)}
     if audit.surrogate is not None:
         found["surrogate_sha256"] = fingerprint(audit.surrogate)
-    return {**dump(audit.plan), "precision": audit.precision, **found}
+    return {**asked(audit.plan), "precision": audit.precision, **found}
+
+
+def asked(plan: AuditPlan) -> dict[str, Any]:
+    """A plan in words, with its attacks spelt out: what a preset stands for may change from one version to the next."""
+    return {**dump(plan), "attacks": [dict(spec) for spec in plan.chosen]}
 
 
 def _content(dataset: Dataset, example: Example) -> Any:
@@ -199,7 +204,7 @@ def facts(audit: Audit, command: str) -> dict[str, Any]:
             "groups": data.groups,
             "cut_groups": audit.cut_groups,
         },
-        "plan": dump(audit.plan),
+        "plan": asked(audit.plan),
         "surrogates": [_called(spec.source, m) for spec, m in zip(audit.plan.surrogates or (), _members(audit.surrogate), strict=True)],
         "precision": audit.precision,
         "device": str(audit.device),

@@ -16,6 +16,7 @@ from robustdx.auditing.plan import AuditPlan, clean_cell
 from robustdx.auditing.summary import write_results
 from robustdx.data import Dataset
 from robustdx.data.batches import batch, decoded
+from robustdx.data.split import subset
 from robustdx.models import DiagnosticModel
 from robustdx.models.crafting import Subject, still
 from robustdx.records import Cell, table
@@ -52,7 +53,12 @@ class Audit:
     @property
     def images(self) -> int:
         """How many images all cells have together: the length of the run."""
-        return sum(len(self.data[cell.split]) for cell, _, _ in self.cells)
+        return sum(len(self.shown(cell)) for cell, _, _ in self.cells)
+
+    def shown(self, cell: Cell) -> Dataset:
+        """The images of a cell: its split, or those drawn from it."""
+        whole = self.data[cell.split]
+        return whole if cell.images is None else subset(whole, cell.images, self.plan.seed)
 
     def read(self, progress: Progress) -> Audit:
         """The same audit with every image decoded once and held in memory.
@@ -74,10 +80,10 @@ class Audit:
                 if not store.has(cell):
                     pictures = Pictures(store, cell, self.plan.pictures)
                     craft = Craft(self.judge(judge), exact, fast, attack, threat, cell, self.plan.seed, clean, pictures)
-                    self._make(store, craft, self.data[cell.split], partial(self._tell, progress, cell, done))
+                    self._make(store, craft, self.shown(cell), partial(self._tell, progress, cell, done))
                 if attack is None:
                     clean |= {row["id"]: row for row in store.records(cell).to_pylist()}
-                done += len(self.data[cell.split])
+                done += len(self.shown(cell))
                 self._tell(progress, cell, done, 0)
         write_results(store)
 

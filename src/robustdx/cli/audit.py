@@ -32,6 +32,9 @@ def audit(
     ] = None,
     split: Annotated[str | None, typer.Option(help="Images to audit: test (default), another split, or all.")] = None,
     attack: Annotated[list[str] | None, typer.Option(help="fgsm, pgd, or with settings: pgd,steps=20,restarts=5. Repeat for more.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="In place of attacks: quick, standard or thorough. `robustdx describe preset` tells their price.")
+    ] = None,
     threat: Annotated[str | None, typer.Option(help="linf or l2.")] = None,
     eps: Annotated[str | None, typer.Option(help="Budgets in pixel units, with commas: 1/255,2/255,4/255.")] = None,
     images: Annotated[int | None, typer.Option(help="At most about this many images, drawn by patient: a quick look.")] = None,
@@ -70,6 +73,7 @@ def audit(
         "batch_size": batch_size,
         "precision": precision,
         "attacks": [words.method(a) for a in attack] if attack else None,
+        "preset": preset,
         "model": {
             "source": model,
             "weights": weights,
