@@ -37,6 +37,8 @@ CHEAP = {
     "boundary": {"queries": 60},
     "gap": {"width": 2, "epochs": 2},
     "uap": {"epochs": 2},
+    "momentum": {"steps": 4, "nesterov": True, "diverse": 0.5, "smooth": 3, "scales": 2, "neighbours": 2},
+    "smia": {"steps": 5},
 }
 """Settings under which an attack that is slow by default shows the same."""
 

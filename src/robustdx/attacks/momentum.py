@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import final
+from typing import Any, final
 
 import torch
 
 from robustdx.attacks.loops.climb import Climb, Front, Keep, View, Worst
 from robustdx.attacks.loops.diversity import shrunk
+from robustdx.attacks.loops.smoothing import require_kernel, smoothed
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
-from robustdx.attacks.loops.smoothing import require_kernel, smoothed
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.tensors import Images, Labels, PerImage, per_image
@@ -38,10 +38,12 @@ class Momentum:
 
     Presets: mi, ni, di, ti, si, vmi, vni, and di-ti-mi, si-ni, si-ni-di-ti, vmi-di-ti-si; all keep the momentum, `decay = 0`
     takes it away. Without any of it the attack is BIM. Deviations: points outside [0, 1] are clamped to it, since no image
-    lies there; under L2, m_t is in units of a step, and neighbours are drawn from the threat, beta times as wide.
+    lies there; under L2, g_t is scaled to length 1 instead, and neighbours are drawn from the threat, beta times as wide;
+    pixels that a mask closes carry nothing.
 
     Cost per image: steps * scales * (1 + neighbours) forward and backward passes and one forward pass to judge the last image;
-    with nesterov or diverse, one more in each step, to judge x_t. With early_stop = false and keep = "last" nothing is judged.
+    with nesterov or diverse, one more in each step, to judge x_t (without early_stop, in each but the first). With early stop
+    fewer, and one forward pass for each confirmation; with early_stop = false and keep = "last" nothing is judged.
     """
 
     steps: int = 10
@@ -73,7 +75,7 @@ class Momentum:
         require_positive(self.steps, 1, self.step_size)
         if self.smooth:
             require_kernel("smooth", self.smooth)
-        if self.decay < 0 or self.beta <= 0:
+        if not self.decay >= 0 or not self.beta > 0:
             raise PlanError(f"decay must be at least 0 and beta above 0, got decay {self.decay:g} and beta {self.beta:g}")
         if not 0 <= self.diverse <= 1 or not 0 < self.smallest < 1:
             raise PlanError(
@@ -101,7 +103,7 @@ class Momentum:
         return Front.whole(x, y, x, draws.fork("restart", 0))  # the draws of BIM
 
 
-PRESETS = {
+PRESETS: Mapping[str, Mapping[str, Any]] = {
     "mi": {"name": "momentum"},
     "ni": {"name": "momentum", "nesterov": True},
     "di": {"name": "momentum", "diverse": 0.5},
@@ -175,8 +177,13 @@ class Carried:
 
 
 def in_steps(grad: Images, threat: Threat) -> Images:
-    """A gradient scaled so that its mean absolute value is that of a step of length 1: under Linf it becomes 1."""
-    return grad / per_image(_mean(grad).clamp_min(TINY), grad) * per_image(_mean(threat.steepest(grad)), grad)
+    """A gradient scaled to a step of length 1 in the mean absolute value of its pixels: 1 under Linf, where a step is all signs.
+
+    A pixel without a slope counts like any other; one that the threat never moves (outside a mask) does not, and is left out.
+    """
+    step = threat.steepest(torch.where(grad == 0, TINY, grad))
+    grad = torch.where(step == 0, 0, grad)
+    return grad * per_image(_mean(step) / _mean(grad).clamp_min(TINY), grad)
 
 
 def _mean(values: Images) -> PerImage:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import torch
 
 from robustdx.attacks.loops.climb import Climb, Front, Keep, View, Worst
+from robustdx.attacks.loops.smoothing import require_kernel, smoothed
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
-from robustdx.attacks.loops.smoothing import require_kernel, smoothed
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
-from robustdx.tasks import Task
+from robustdx.tasks import plain
 from robustdx.tensors import Images, Labels, PerImage
 from robustdx.threats import Threat
 
@@ -90,7 +90,7 @@ class SMIA:
         return Front.whole(x, y, threat.sample(x, stream) if self.random_start else x, stream)
 
 
-PRESETS = {
+PRESETS: Mapping[str, Mapping[str, Any]] = {
     "smia-released": {"name": "smia", "a2": 0.0, "stabilise": "hard", "probe": "gradient", "early_stop": False, "keep": "last"},
 }
 """The released code's settings."""
@@ -131,10 +131,3 @@ class Stabilised:
 
     def _smooth(self, change: Images) -> Images:
         return smoothed(change, self.settings.kernel, self.settings.sigma)
-
-
-def plain(task: Task) -> Task:
-    """The task below an adversary's aim (`Targeted`, `Aimed`), whose loss says how well outputs agree with a label."""
-    while (inner := getattr(task, "task", None)) is not None:
-        task = inner
-    return task

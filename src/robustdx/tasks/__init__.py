@@ -6,7 +6,7 @@ from robustdx.tasks.goals import GOALS, Aimed, AllFindings, AnyFinding, Class, C
 from robustdx.tasks.multiclass import MultiClass
 from robustdx.tasks.multilabel import MultiLabel
 from robustdx.tasks.ordinal import Ordinal
-from robustdx.tasks.protocol import Task
+from robustdx.tasks.protocol import Task, plain
 from robustdx.tasks.targeted import Targeted
 
 TASKS = Catalogue("task", {"binary": Binary, "multiclass": MultiClass, "multilabel": MultiLabel, "ordinal": Ordinal})
@@ -28,4 +28,5 @@ __all__ = [
     "Ordinal",
     "Targeted",
     "Task",
+    "plain",
 ]

@@ -89,6 +89,13 @@ class OneOfSeveral(Task, Protocol):
         ...
 
 
+def plain(task: Task) -> Task:
+    """The task below an adversary's aim (`Targeted`, `Aimed`), whose loss says how well outputs agree with a label."""
+    while (inner := getattr(task, "task", None)) is not None:
+        task = inner
+    return task
+
+
 def require_classes(classes: tuple[str, ...], fewest: int) -> None:
     """Refuse too few names, or two that are the same."""
     if len(classes) < fewest or len(set(classes)) < len(classes):
