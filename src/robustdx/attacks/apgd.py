@@ -9,9 +9,9 @@ import torch
 
 from robustdx.attacks.loops.ascent import Ascent
 from robustdx.attacks.loops.climb import Front, Worst
+from robustdx.attacks.loops.surrogates import Loss, clean_outputs, surrogate
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
-from robustdx.attacks.loops.surrogates import Loss, clean_outputs, surrogate
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.tensors import Images, Labels

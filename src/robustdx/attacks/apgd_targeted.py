@@ -12,9 +12,9 @@ from robustdx.attacks.apgd import require_share
 from robustdx.attacks.loops.ascent import Ascent
 from robustdx.attacks.loops.climb import Front, Worst
 from robustdx.attacks.loops.nearest import shared
+from robustdx.attacks.loops.surrogates import Surrogate, against, clean_outputs, margin
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
-from robustdx.attacks.loops.surrogates import Surrogate, against, clean_outputs, margin
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.tensors import Flags, Images, Labels, Outputs

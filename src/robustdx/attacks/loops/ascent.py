@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from robustdx.attacks.loops.climb import EXACT, Front, Worst, confirmed
-from robustdx.attacks.protocol import Model
 from robustdx.attacks.loops.surrogates import Surrogate
+from robustdx.attacks.protocol import Model
 from robustdx.tensors import Flags, Images, PerImage, per_image
 from robustdx.threats import Threat
 
