@@ -203,7 +203,7 @@ REFUSED = {
     "a class count that does not fit": (Brightest(2), pairs(), {}, ModelError, r"expects outputs of shape \(B, 3\).*gives \(\d+, 2\)"),
     "class names that do not fit": (Brightest(), pairs(), {"classes": ["a", "b"]}, DataError, "expected 3 class names"),
     "a task that does not fit": (Brightest(), pairs(), {"task": "multilabel"}, DataError, "multilabel"),
-    "no such task": (Brightest(), pairs(), {"task": "ordinal"}, PlanError, "'ordinal'"),
+    "no such task": (Brightest(), pairs(), {"task": "detection"}, PlanError, "'detection'"),
     "too few patients": (Brightest(), pairs(), {"patients": [1, 2]}, DataError, "one patient for each of 24 images, got 2"),
     "a misspelt setting": (Brightest(), pairs(), {"atacks": ["pgd"]}, PlanError, "did you mean attacks"),
     "an unknown attack": (Brightest(), pairs(), {"attacks": ["pdg"]}, PlanError, "did you mean pgd"),

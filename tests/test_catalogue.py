@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pytest
 
@@ -65,6 +65,34 @@ def test_a_name_alone_or_a_table_with_settings():
     assert THINGS.parse({"name": "method", "steps": 3}) == Method(steps=3)
     assert THINGS.find("other") is Other
     assert THINGS.name(Method(steps=7)) == "method"
+
+
+def test_a_preset_is_another_name_for_some_settings():
+    things = Catalogue("thing", {"method": Method}, presets={"long": {"name": "method", "steps": 99}})
+    assert things.parse("long") == Method(steps=99)
+    assert things.parse({"name": "long", "random": False}) == Method(steps=99, random=False)
+    assert things.dump(things.parse("long"))["name"] == "method"
+    with pytest.raises(PlanError, match="did you mean long"):
+        things.parse("lonk")
+
+
+class Thing(Protocol):
+    """What a method is."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A method made of methods."""
+
+    links: tuple[Thing, ...] = ()
+    first: Thing | None = None
+
+
+def test_a_method_may_be_made_of_methods():
+    things = Catalogue("thing", {"method": Method, "chain": Chain}, role=Thing)
+    made = things.parse({"name": "chain", "links": ["method", {"name": "method", "steps": 3}], "first": {"name": "chain"}})
+    assert made == Chain((Method(), Method(steps=3)), Chain())
+    assert things.parse(things.dump(made)) == made
 
 
 def test_parsing_leaves_the_words_as_they_were():

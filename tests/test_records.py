@@ -1,12 +1,13 @@
 """A record says what happened to one image, and comes back from the disk as it was."""
 
+import json
 import math
 
 import pyarrow as pa
 import pytest
 
 from robustdx.errors import RunError
-from robustdx.records import SCHEMA, Cell, dump_cell, parse_cell, read_table, table, write_table
+from robustdx.records import SCHEMA, Cell, called, dump_cell, parse_cell, read_table, table, write_table
 
 ROW = {
     "id": "benign/P01.png",
@@ -18,10 +19,12 @@ ROW = {
     "searched_decision": [0],
     "saved_scores": [0.75, 0.25],
     "saved_decision": [0],
+    **dict.fromkeys(("clean_goal", "searched_goal", "saved_goal"), None),
     "searched_distance": 0.03137254901960784,
     "saved_distance": 0.03137254901960784,
     "forwards": 41,
     "backwards": 40,
+    "member": None,
 }
 
 
@@ -66,6 +69,16 @@ def test_a_value_of_another_type_is_no_record():
         table([{**ROW, "forwards": "many"}])
 
 
+def test_the_member_of_a_cascade_that_broke_an_image_stands_in_its_row(tmp_path):
+    write_table(table([{**ROW, "member": "apgd"}, ROW]), tmp_path / "r.parquet")
+    assert read_table(tmp_path / "r.parquet")["member"].to_pylist() == ["apgd", None]
+
+
+def test_members_of_one_name_are_told_apart_by_their_settings():
+    members = [{"name": "apgd", "loss": "ce"}, {"name": "apgd", "loss": "dlr"}, {"name": "fab"}, {"name": "fab"}]
+    assert called(members) == ["apgd", "apgd, loss=dlr", "fab", "fab (4)"]
+
+
 @pytest.mark.parametrize("spoil", [lambda b: b[:-20], lambda b: b"hello", lambda b: b""])
 def test_a_damaged_file_is_named(spoil, tmp_path):
     path = tmp_path / "r.parquet"
@@ -76,7 +89,14 @@ def test_a_damaged_file_is_named(spoil, tmp_path):
 
 
 def test_a_cell_comes_back_as_it_was():
-    assert parse_cell(dump_cell(cell())) == cell()
+    for one in (cell(), cell(images=100)):
+        assert parse_cell(dump_cell(one)) == one
+
+
+def test_a_cell_from_before_attacks_could_be_shown_some_of_the_images_is_read():
+    words = json.loads(dump_cell(cell()))
+    del words["images"]
+    assert parse_cell(json.dumps(words)) == cell()
 
 
 @pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "..", "C:\\x", "\0"])

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from robustdx.attacks import ATTACKS
 from robustdx.auditing import prepare
+from robustdx.auditing.export import Export
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.run import Audit, Progress
 from robustdx.catalogue import build
@@ -38,6 +39,7 @@ def audit(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     outputs: str = "logits",
+    surrogates: Sequence[nn.Module] = (),
     progress: Progress | None = None,
     **plan: Any,
 ) -> dict[str, Any]:
@@ -46,8 +48,9 @@ def audit(
     `network` takes (B, C, H, W) pixels in [0, 1] after `mean` and `std` are applied, and returns logits (or probabilities,
     with outputs="probabilities"); a DiagnosticModel is taken as it is. `dataset` yields (image, label): a float tensor
     (C, H, W) in [0, 1], 8-bit values or a Pillow image, and a class index or one 0, 1 or NaN per finding. `task` is
-    "binary", "multiclass" or "multilabel", read from the labels where it is left out; `patients` names the patient of each
-    image. Further settings are those of AuditPlan: attacks, threat, eps, images, seed, batch_size, precision, ...
+    "binary", "multiclass", "multilabel" or "ordinal", read from the labels where it is left out; `patients` names the patient
+    of each image. With `surrogates`, images are crafted on those networks (normalised as `network` is) and judged on `network`.
+    Further settings are those of AuditPlan: attacks or preset, threat, eps, images, seed, batch_size, precision, ...
 
     Run twice with the same arguments, it goes on where it stopped; a finished run is not run again.
 
@@ -55,13 +58,14 @@ def audit(
         RobustdxError: images outside [0, 1], outputs or labels that do not fit, a folder that holds another run.
     """
     spec = {"source": "memory", "size": size, "mean": _numbers(mean), "std": _numbers(std), "outputs": outputs}
-    made = build(AuditPlan, {"model": spec, "data": "memory", "task": task or "auto", **plan, **_attacks(plan)}, where="audit")
+    others = {"surrogates": [spec] * len(surrogates)} if surrogates else {}
+    made = build(AuditPlan, {"model": spec, "data": "memory", "task": task or "auto", **plan, **_attacks(plan), **others}, where="audit")
     kind = None if made.task == "auto" else made.task
     if isinstance(network, DiagnosticModel):
         kind, classes = TASKS.name(network.task), classes or network.task.classes  # type: ignore[assignment]
     whole = dataset.as_task(kind or "auto") if isinstance(dataset, Dataset) else from_torch(dataset, classes, kind, patients)
-    model = _as_model(network, whole, made.model)
-    ready = prepare.assemble(made, model, whole, str(model.mean.device))
+    model, *crafted_on = (_as_model(n, whole, made.model) for n in (network, *surrogates))
+    ready = prepare.assemble(made, model, whole, str(model.mean.device), crafted_on)
     return run(ready, Path(out), command="robustdx.audit(network, dataset, ...)", progress=progress)
 
 
@@ -82,10 +86,24 @@ def run(ready: Audit, out: Path, *, command: str, progress: Progress | None = No
     return Store(out).read_json("results.json")
 
 
-def finished(ready: Audit, out: Path) -> bool:
+def attack(ready: Audit, out: Path, *, progress: Progress) -> bool:
+    """Write adversarial images and their manifest (see `auditing.export`), or go on with them; False where all was there."""
+    words = {**prepare.words(ready), "made": "images"}
+    if finished(ready, out, words):
+        return False
+    export = Export.of(ready)
+    Store(out).require(words)
+    ready.read(progress)
+    store = Store.open(out, words)
+    export.run(store, progress)
+    store.finish_run()
+    return True
+
+
+def finished(ready: Audit, out: Path, words: Mapping[str, Any] | None = None) -> bool:
     """Whether `out` holds this audit, whole: of the same plan, weights and images."""
     store = Store(out)
-    return store.whole and store.belongs_to(prepare.words(ready))
+    return store.whole and store.belongs_to(words or prepare.words(ready))
 
 
 def _as_model(network: nn.Module, whole: Dataset, spec: ModelSpec) -> DiagnosticModel:
@@ -120,7 +138,7 @@ def _numbers(values: Sequence[float] | None) -> list[float] | None:
 
 def _attacks(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Attacks as the tables of a plan; from Python they may also be names, or attacks: PGD(steps=20)."""
-    given = plan.get("attacks", ())
+    given = plan.get("attacks") or ()
     several = given if isinstance(given, list | tuple) else [given]
     tables = [{"name": a} if isinstance(a, str) else ATTACKS.dump(a) if is_dataclass(a) else a for a in several]
     return {"attacks": tables} if tables else {}

@@ -15,7 +15,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from hashlib import blake2b
@@ -36,6 +36,10 @@ class Catalogue:
     """What one of them is called in messages: "attack", "objective", ..."""
     own: Mapping[str, type]
     """Name to dataclass, the ones that ship with robustdx."""
+    role: type | None = None
+    """The protocol that they share: a field of this type holds one of them, so that methods are made of methods."""
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Well-known settings of one of them by a name of their own: {"mi": {"name": "bim", "momentum": 1.0}}."""
 
     @cached_property
     def methods(self) -> dict[str, type]:
@@ -49,16 +53,24 @@ class Catalogue:
         Raises:
             PlanError: no such name (the nearest is named), no such setting, or a value of the wrong type.
         """
-        settings = {"name": spec} if isinstance(spec, str) else dict(spec)
+        settings = self._spelt({"name": spec} if isinstance(spec, str) else dict(spec))
         name = settings.pop("name", None)
         if not isinstance(name, str):
             raise PlanError(f'expected the name of {a(self.kind)}, got {spec!r}: write {{ name = "..." }}')
-        return build(self.find(name), settings, where=f"{self.kind} {name}")
+        return build(self.find(name), settings, where=f"{self.kind} {name}", within=self)
+
+    def _spelt(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """A preset's name replaced by what it stands for; settings beside the name win."""
+        name = settings.get("name")
+        if not isinstance(name, str) or name not in self.presets:
+            return settings
+        return {**self.presets[name], **{k: v for k, v in settings.items() if k != "name"}}
 
     def find(self, name: str) -> type:
         """The dataclass behind a name."""
+        name = str(self.presets.get(name, {}).get("name", name))
         if name not in self.methods:
-            raise PlanError(unknown(self.kind, name, self.methods))
+            raise PlanError(unknown(self.kind, name, {**self.methods, **self.presets}))
         return self.methods[name]
 
     def name(self, method: object) -> str:
@@ -67,11 +79,11 @@ class Catalogue:
 
     def dump(self, method: object) -> dict[str, Any]:
         """The words that make this method again: `parse(dump(m)) == m`."""
-        return {"name": self.name(method), **dump(method)}
+        return {"name": self.name(method), **dump(method, within=self)}
 
 
-def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Make a dataclass from words, checked by its annotations; tables become nested dataclasses.
+def build(cls: type[T], values: Mapping[str, Any], where: str, within: Catalogue | None = None) -> T:
+    """Make a dataclass from words, checked by its annotations; tables become nested dataclasses, or methods of `within`.
 
     Raises:
         PlanError: a key that does not exist (the nearest is named), one that is missing, or a value that does not fit.
@@ -87,14 +99,15 @@ def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         raise PlanError(f"{where}: expected the key {missing[0]}, which is missing: {document(cls)[missing[0]]}")
     types_ = typing.get_type_hints(cls)
     try:
-        return cls(**{key: _convert(value, types_[key], f"{where}: {key}") for key, value in values.items()})
+        return cls(**{key: _convert(value, types_[key], f"{where}: {key}", within) for key, value in values.items()})
     except ValueError as error:
         raise PlanError(f"{where}: {error}") from error
 
 
-def dump(settings: Any) -> dict[str, Any]:
+def dump(settings: Any, within: Catalogue | None = None) -> dict[str, Any]:
     """A dataclass as plain words for TOML or JSON; what is None or at its default empty value is left out."""
-    return {f.name: _plain(v) for f in dataclasses.fields(settings) if f.init and (v := getattr(settings, f.name)) is not None}
+    fields = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings) if f.init}
+    return {name: _plain(value, within) for name, value in fields.items() if value is not None}
 
 
 def key(words: Any) -> str:
@@ -108,9 +121,14 @@ def document(cls: type) -> dict[str, str]:
     body = tree.body if isinstance(tree, ast.ClassDef) else []
     texts = {}
     for statement, after in zip(body, [*body[1:], None], strict=True):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and not _of_class(statement):
             texts[statement.target.id] = inspect.cleandoc(_text(after))
     return texts
+
+
+def _of_class(statement: ast.AnnAssign) -> bool:
+    """Whether a name belongs to the class and is no setting."""
+    return ast.unparse(statement.annotation).startswith("ClassVar")
 
 
 def read_words(path: Path) -> dict[str, Any]:
@@ -160,25 +178,27 @@ def _text(statement: ast.stmt | None) -> str:
     return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, within: Catalogue | None) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dump(value)
+        return within.dump(value) if within and type(value) in within.methods.values() else dump(value, within)
     if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    return {k: _plain(v) for k, v in value.items()} if isinstance(value, Mapping) else value
+        return [_plain(v, within) for v in value]
+    return {k: _plain(v, within) for k, v in value.items()} if isinstance(value, Mapping) else value
 
 
-def _convert(value: Any, wanted: Any, where: str) -> Any:
+def _convert(value: Any, wanted: Any, where: str, within: Catalogue | None) -> Any:
+    if within is not None and wanted is within.role:
+        return within.parse(value)
     origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (typing.Union, types.UnionType):
-        return _convert_union(value, inner, where)
+        return _convert_union(value, inner, where, within)
     if wanted is float:
         return _number(value, where)
     if dataclasses.is_dataclass(wanted):
-        return build(wanted, value, where)  # type: ignore[arg-type]
+        return build(wanted, value, where, within)  # type: ignore[arg-type]
     if origin is tuple:
         items = value if isinstance(value, list | tuple) else [value]
-        return tuple(_convert(v, inner[0], where) for v in items)
+        return tuple(_convert(v, inner[0], where, within) for v in items)
     if origin is typing.Literal:
         if value in inner:
             return value
@@ -200,13 +220,13 @@ def _number(value: Any, where: str) -> float:
         raise PlanError(f"{where}: {error}") from None
 
 
-def _convert_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
+def _convert_union(value: Any, options: tuple[Any, ...], where: str, within: Catalogue | None) -> Any:
     if value is None and type(None) in options:
         return None
     refusal = None
     for option in (o for o in options if o is not type(None)):
         try:
-            return _convert(value, option, where)
+            return _convert(value, option, where, within)
         except PlanError as error:
             refusal = error
     raise refusal or PlanError(f"{where}: cannot read {value!r}")

@@ -32,13 +32,17 @@ SCHEMA = pa.schema(
             for form in ("clean", "searched", "saved")
             for what, kind in (("scores", SCORES), ("decision", DECISIONS))
         ),
+        *((f"{form}_goal", pa.bool_()) for form in ("clean", "searched", "saved")),
         ("searched_distance", pa.float64()),
         ("saved_distance", pa.float64()),
         ("forwards", pa.int32()),
         ("backwards", pa.int32()),
+        ("member", pa.string()),
     ]
 )
-"""The columns of a cell's table. `patient` is null where the data does not say. Distances are in the units of eps."""
+"""The columns of a cell's table. `patient` is null where the data does not say. Distances are in the units of eps. Whether the
+adversary's goal is reached is null where there is none, or where it cannot be asked of the image. `member` is the member of a cascade
+that broke the image; null under a plain attack, and where the image stands. Tables from before there were goals and members lack them."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Cell:
     """Whether the search ended at the first success: then scores say nothing about ranking (AUROC)."""
     verdict: str
     """"saved", or "searched" where eps is below one step of the grid."""
+    images: int | None = None
+    """About how many of the images, drawn by patient, the attack is shown; None: all of them."""
 
     @property
     def key(self) -> str:
@@ -71,6 +77,21 @@ class Cell:
 def _component(name: str) -> str:
     """A name as a part of a file name: a slash, say, becomes %2F."""
     return quote(name, safe=" +")
+
+
+def called(members: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the members of a cascade are called, from their words: the name, and what tells them from an earlier one of that name.
+
+    >>> called([{"name": "apgd", "loss": "ce"}, {"name": "apgd", "loss": "dlr"}, {"name": "square", "queries": 50}])
+    ['apgd', 'apgd, loss=dlr', 'square']
+    """
+    names: list[str] = []
+    for n, own in enumerate(members):
+        first = next(m for m in members if m["name"] == own["name"])
+        told = [str(own["name"]), *(f"{k}={v}" for k, v in own.items() if v != first.get(k))]
+        name = ", ".join(told)
+        names.append(name if name not in names else f"{name} ({n + 1})")
+    return names
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

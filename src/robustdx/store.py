@@ -99,7 +99,7 @@ class Store:
 
     def finish(self, cell: Cell, parts: int) -> None:
         """Make a cell whole out of its parts."""
-        records = pa.concat_tables([read_table(self.path / part(cell, i)) for i in range(parts)])
+        records = pa.concat_tables([read_table(self.path / part(cell, i)) for i in range(parts)], promote_options="default")
         self.write_text(home(cell) / "cell.json", dump_cell(cell))
         self.write(home(cell) / "records.parquet", lambda p: write_table(records, p))
         for i in range(parts):

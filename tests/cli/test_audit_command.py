@@ -47,6 +47,20 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(robustdx, quick, model
     assert sorted(standing.rglob("*")) == before
 
 
+def test_a_preset_in_place_of_attacks_and_its_price_in_a_dry_run(robustdx, model, specimens, standing):
+    words = ["audit", *model, "--data", specimens["csv"], "--eps", "16/255", "--preset", "quick"]
+    outcome = robustdx(*words, "--dry-run")
+    assert "The preset quick: A first look in minutes" in outcome.out
+    assert "fgsm 2; pgd 41." in outcome.out
+    assert robustdx(*words, "--out", "run").status == 0
+    assert plan_of(Path("run"))["attacks"] == [{"name": "fgsm"}, {"name": "pgd", "steps": 20}]
+
+
+def test_an_attack_may_be_shown_some_of_the_images(robustdx, quick, model, specimens, standing):
+    outcome = robustdx("audit", quick, *model, "--data", specimens["folder"], "--attack", "square,queries=5,images=8", "--dry-run")
+    assert "square-linf-32-all: 8 images" in outcome.out
+
+
 def test_flags_change_single_keys_of_the_plan(robustdx, model, specimens, standing):
     Path("plan.toml").write_text(
         f'data = "{specimens["csv"]}"\neps = ["1/255"]\nattacks = [{{ name = "fgsm" }}]\nbootstrap = 100\nseed = 3\n\n'

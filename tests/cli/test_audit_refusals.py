@@ -314,6 +314,8 @@ PLANS: dict[str, tuple[str, tuple[str, ...]]] = {
     "an attack without a name": ("attacks = [{ name = 'pgd', label = '' }]", ("empty label",)),
     "text for a number": ("batch_size = 'many'", ("batch_size", "'many'")),
     "a fraction that is none": ("eps = ['8/255th']", ("eps", "'8/255th'", "like 8/255")),
+    "an attack on no images": ("attacks = [{ name = 'pgd', images = 0 }]", ("attack pgd: images must be a whole number of at least 1",)),
+    "a preset beside attacks": ("preset = 'quick'\nattacks = [{ name = 'pgd' }]", ("a preset or attacks, got both", "leave one")),
     "something that is not TOML": ("eps = [", ("not a TOML file",)),
 }
 
@@ -332,7 +334,7 @@ FLAGS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "eps above the longest L2 distance": (["--threat", "l2", "--eps", "1e9"], ("eps", "1e+09")),
     "eps that is no number": (["--eps", "big"], ("eps", "'big'", "8/255")),
     "no eps": (["--eps", ","], ("eps", "','")),
-    "an unknown attack": (["--attack", "autoatack"], ("no attack named 'autoatack'", "take one of bim, fgsm, pgd")),
+    "an unknown attack": (["--attack", "autoatack"], ("no attack named 'autoatack'", "did you mean autoattack?")),
     "an attack's setting without a value": (["--attack", "pgd,steps"], ("pgd,setting=value",)),
     "no eps above 0": (["--eps", "0"], ("an eps above 0",)),
     "two eps that are the same": (["--eps", "0.1,0.1000001"], ("eps that differ", "25.5/255")),
@@ -340,6 +342,8 @@ FLAGS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "a size beyond reason": (["--size", "100000"], ("at most 16384",)),
     "a device that does not compute": (["--device", "meta"], ("expected a device", "'meta'")),
     "a setting of an attack that has none": (["--attack", "fgsm,steps=2"], ("'steps'", "there is none")),
+    "an unknown preset": (["--preset", "fast"], ("preset", "quick, standard, thorough", "'fast'")),
+    "a preset beside attacks": (["--preset", "quick", "--attack", "pgd"], ("a preset or attacks, got both", "leave one")),
     "no steps": (["--attack", "pgd,steps=0"], ("steps", "at least 1")),
     "an unknown threat": (["--threat", "linf2"], ("threat", "linf, l2")),
     "no images": (["--images", "0"], ("images must be at least 1",)),

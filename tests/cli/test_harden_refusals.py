@@ -18,15 +18,16 @@ DATA = ["--data", "synthetic,task=binary,images=60"]
 SMALL = ["--model", "cnn", "--size", 16, "--epochs", 1, "--batch-size", 16]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("hardened") / "run"
+@pytest.fixture
+def folder(tmp_path: Path, robustdx) -> Path:
+    """A run of `robustdx harden`, which has said how to audit it."""
+    outcome = robustdx("harden", *SMALL, *DATA, "--objective", "madry,steps=1", "--eps", "2/255", "--out", tmp_path / "hardened")
+    assert outcome.status == 0, outcome.err
+    assert f"robustdx audit --model {tmp_path / 'hardened'}" in outcome.out
+    return tmp_path / "hardened"
 
 
 def test_a_network_is_trained_and_its_folder_is_a_model(robustdx, quick, folder, tmp_path):
-    outcome = robustdx("harden", *SMALL, *DATA, "--objective", "madry,steps=1", "--eps", "2/255", "--out", folder)
-    assert outcome.status == 0, outcome.err
-    assert f"robustdx audit --model {folder}" in outcome.out
     assert json.loads((folder / "curve.json").read_text())["chosen"] == 1
     outcome = robustdx("audit", quick, "--model", folder, *DATA, "--out", tmp_path / "audit")
     assert outcome.status == 0, outcome.err

@@ -17,7 +17,7 @@ def test_list_names_everything(robustdx):
 def test_list_of_one_kind(robustdx):
     outcome = robustdx("list", "attacks")
     assert outcome.out.splitlines()[0] == "attacks:"
-    assert [line.split()[0] for line in outcome.out.splitlines()[1:]] == sorted(ATTACKS.methods)
+    assert [line.split()[0] for line in outcome.out.splitlines()[1:]] == [*sorted(ATTACKS.methods), *ATTACKS.presets]
 
 
 @pytest.mark.parametrize("name", ["pgd", "linf", "binary", "folder", "madry", "plan", "model"])
@@ -31,6 +31,19 @@ def test_describe_shows_the_default_and_the_words_under_the_field(robustdx):
     outcome = robustdx("describe", "pgd")
     assert "steps = 40" in outcome.out
     assert document(ATTACKS.find("pgd"))["restarts"] in outcome.out
+
+
+@pytest.mark.parametrize("words", [("describe", "preset"), ("list", "presets"), ("list",)])
+def test_presets_of_an_audit_tell_their_price(words, robustdx):
+    outcome = robustdx(*words)
+    assert "pgd 81; cascade 825; square (on 100 images drawn by patient) 1,002." in outcome.out
+    assert [line.split()[0] for line in outcome.out.splitlines()[-3:]] == ["quick", "standard", "thorough"]
+
+
+def test_describe_one_preset_tells_its_attacks(robustdx):
+    lines = robustdx("describe", "quick").out.splitlines()
+    assert lines[0].startswith("quick: A first look in minutes")
+    assert lines[2:] == ["  fgsm", "  pgd, steps = 20"]
 
 
 @pytest.mark.parametrize(

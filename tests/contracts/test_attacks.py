@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from robustdx.attacks import ATTACKS
+from robustdx.data.in_memory import from_torch
 from robustdx.draws import Draws
+from robustdx.errors import PlanError
 from robustdx.models import DiagnosticModel, still
 from robustdx.tasks import Binary, MultiClass, MultiLabel, Targeted
 from robustdx.threats import L2, Linf
@@ -19,6 +21,29 @@ TASKS = {
     "multi-label": (MultiLabel(tuple("abcd")), 4),
     "targeted": (Targeted(MultiClass(tuple("abc"))), 3),
 }
+
+CHEAP = {
+    "apgd": {"steps": 8},
+    "apgd-targeted": {"steps": 6, "targets": 2},
+    "cascade": {"members": [{"name": "fgsm"}, {"name": "pgd", "steps": 4}]},
+    "fab": {"steps": 8},
+    "cw": {"steps": 8, "search_steps": 3},
+    "ddn": {"steps": 10},
+    "fmn": {"steps": 10},
+    "square": {"queries": 20},
+    "simba": {"queries": 20},
+    "nes": {"queries": 30, "samples": 6},
+    "hopskipjump": {"queries": 60, "samples": 6},
+    "boundary": {"queries": 60},
+    "gap": {"width": 2, "epochs": 2},
+    "uap": {"epochs": 2},
+    "momentum": {"steps": 4, "nesterov": True, "diverse": 0.5, "smooth": 3, "scales": 2, "neighbours": 2},
+    "smia": {"steps": 5},
+}
+"""Settings under which an attack that is slow by default shows the same."""
+
+REFUSED = {("ddn", Linf): "fmn", ("boundary", Linf): "hopskipjump"}
+"""Threats for which an attack has no form, and the attack that it names instead."""
 
 
 def network(outputs):
@@ -48,13 +73,24 @@ def y(model):
 
 
 @pytest.fixture(params=[Linf(8 / 255), Linf(0.4 / 255), L2(0.7)], ids=str)
-def threat(request):
+def threat(request, attack):
+    if (ATTACKS.name(attack), type(request.param)) in REFUSED:
+        pytest.skip("refused: see test_a_threat_without_a_form_is_refused_by_name")
     return request.param
 
 
-@pytest.fixture(params=sorted(ATTACKS.methods))
-def attack(request):
-    return ATTACKS.parse(request.param)
+@pytest.fixture(scope="module", params=sorted(ATTACKS.methods))
+def attack(request, tmp_path_factory):
+    attack = ATTACKS.parse({"name": request.param, **CHEAP.get(request.param, {})})
+    return fitted(attack, tmp_path_factory.mktemp("weights") / "learned.safetensors") if hasattr(attack, "fit") else attack
+
+
+def fitted(attack, out):
+    """An attack that learns, after a short lesson on noise of the images' size; it then attacks every model, as in transfer."""
+    x = torch.randint(0, 256, (4, 3, 9, 7), generator=torch.Generator().manual_seed(2)) / 255
+    data = from_torch([(image, i % 3) for i, image in enumerate(x)], classes="abc", task="multiclass")
+    model = DiagnosticModel(network(3), MultiClass(tuple("abc")), size=(9, 7))
+    return attack.fit(model, data, Linf(8 / 255), DRAWS, out=out)
 
 
 def test_the_answer_is_inside_the_threat_and_the_pixel_range(attack, model, x, y, threat):
@@ -65,6 +101,13 @@ def test_the_answer_is_inside_the_threat_and_the_pixel_range(attack, model, x, y
     assert x_adv.min() >= 0
     assert x_adv.max() <= 1
     assert (threat.distance(x_adv, x) <= threat.eps * (1 + 1e-5)).all()
+
+
+@pytest.mark.parametrize(("pair", "instead"), REFUSED.items(), ids=[name for name, _ in REFUSED])
+def test_a_threat_without_a_form_is_refused_by_name(pair, instead, model, x, y):
+    name, threat = pair
+    with pytest.raises(PlanError, match=f'{name}.*"{instead}"'):
+        ATTACKS.parse(name)(model, x, y, threat(8 / 255), DRAWS)
 
 
 def test_it_never_helps(attack, model, x, y, threat):

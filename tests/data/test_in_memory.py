@@ -101,5 +101,5 @@ def test_labels_that_do_not_fit_are_named(labels, more, words) -> None:
 
 
 def test_a_task_that_does_not_exist() -> None:
-    with pytest.raises(PlanError, match="expected a task among binary, multiclass, multilabel, got 'regression'"):
+    with pytest.raises(PlanError, match="expected a task among binary, multiclass, multilabel, ordinal, got 'regression'"):
         from_torch(pairs([0, 1]), task="regression")

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from robustdx.errors import DataError, ModelError, PlanError
-from robustdx.tasks import Binary, MultiClass, MultiLabel, Targeted
+from robustdx.tasks import Binary, MultiClass, MultiLabel, Ordinal, Targeted
 from robustdx.tasks.protocol import require_outputs
 
 G = torch.Generator().manual_seed(0)
@@ -15,6 +15,12 @@ CASES = {
     "two outputs": (Binary(), torch.randn(20, 2, generator=G), torch.randint(0, 2, (20,), generator=G)),
     "operating point": (Binary(threshold=0.2), torch.randn(20, 1, generator=G), torch.randint(0, 2, (20,), generator=G)),
     "multi-class": (MultiClass(tuple("abcde")), torch.randn(20, 5, generator=G), torch.randint(0, 5, (20,), generator=G)),
+    "grades": (Ordinal(tuple("abcd")), torch.randn(20, 4, generator=G), torch.randint(0, 4, (20,), generator=G)),
+    "steps between grades": (
+        Ordinal(tuple("abcd"), cumulative=True),
+        torch.randn(20, 3, generator=G).sort(1, descending=True).values,
+        torch.randint(0, 4, (20,), generator=G),
+    ),
     "multi-label": (MultiLabel(tuple("abc")), torch.randn(20, 3, generator=G), torch.randint(0, 2, (20, 3), generator=G).float()),
 }
 
@@ -43,6 +49,12 @@ def test_fooled_errors_margin_and_decision_agree(case):
     assert torch.equal(fooled, task.margin(outputs, y) < 0)
     assert torch.equal(fooled, task.errors(outputs, y) > 0)
     assert not task.fooled(outputs, task.decide(outputs)).any()
+
+
+def test_the_least_margin_of_all_rivals_is_the_margin(case):
+    task, outputs, y = case
+    for seen in (task, Targeted(task)):
+        assert torch.equal(seen.margins(outputs, y).amin(1), seen.margin(outputs, y))
 
 
 def test_an_image_does_not_feel_its_neighbours(case):

@@ -1,5 +1,7 @@
 """Every threat: projections are nearest members, steps are steepest, and what is saved stays inside the budget."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,10 +9,15 @@ from hypothesis import strategies as st
 
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
-from robustdx.threats import L2, Linf
+from robustdx.threats import L2, Linf, Masked
 
-THREATS = [Linf(8 / 255), Linf(1 / 255), Linf(0.5 / 255), L2(1.0), L2(0.25), L2(6.0)]
 DRAWS = Draws(0, tuple("abcd"))
+REGION = torch.rand(4, 1, 12, 12, generator=torch.Generator().manual_seed(1)) < torch.tensor([0.5, 0.1, 0.9, 0.02]).view(4, 1, 1, 1)
+CHANNELS = Linf.per_channel((8 / 255, 4 / 255, 6 / 255))
+THREATS = [
+    *(Linf(8 / 255), Linf(1 / 255), Linf(0.5 / 255), L2(1.0), L2(0.25), L2(6.0), CHANNELS),
+    *(Masked(Linf(8 / 255), REGION), Masked(L2(1.0), REGION.float(), "outside"), Masked(CHANNELS, REGION[:1])),
+]
 
 
 @pytest.fixture
@@ -22,7 +29,11 @@ def inside(threat, x_adv, x):
     return bool((threat.distance(x_adv, x) <= threat.eps + 1e-5).all()) and bool((x_adv >= 0).all()) and bool((x_adv <= 1).all())
 
 
-@pytest.mark.parametrize("threat", THREATS, ids=str)
+def without_budget(threat):
+    return replace(threat, threat=without_budget(threat.threat)) if isinstance(threat, Masked) else replace(threat, eps=0.0)
+
+
+@pytest.mark.parametrize("threat", THREATS, ids=lambda t: f"{type(t).__name__}-{t.eps:.3f}")
 class TestEvery:
     def test_project_and_sample_give_members(self, threat, x):
         far = x + DRAWS.normal(x)
@@ -48,6 +59,15 @@ class TestEvery:
             other = threat.steepest(DRAWS.fork(i).normal(x))
             assert bool(((step - other) * grad).flatten(1).sum(1).ge(-1e-4).all())
 
+    def test_some_of_the_images_are_threatened_as_they_were_in_the_batch(self, threat, x):
+        some = torch.tensor([True, False, True, True])
+        far = x + DRAWS.normal(x)
+        for index in (some, some.nonzero().flatten()):
+            own = threat.take(index)
+            assert torch.equal(own.project(far[some], x[some]), threat.project(far, x)[some])
+            assert torch.equal(own.sample(x[some], DRAWS.take(some)), threat.sample(x, DRAWS)[some])
+            assert torch.equal(own.steepest(far[some]), threat.steepest(far)[some])
+
     def test_what_is_saved_lies_on_the_grid_and_inside(self, threat, x):
         saved = threat.snap(threat.sample(x, DRAWS), x)
         assert torch.allclose(saved * 255, (saved * 255).round(), atol=1e-4)
@@ -58,7 +78,7 @@ class TestEvery:
         assert torch.allclose(threat.snap(saved, x), saved, atol=1e-6)
 
     def test_eps_zero_leaves_nothing_but_the_image(self, threat, x):
-        none = type(threat)(0.0)
+        none = without_budget(threat)
         assert torch.equal(none.project(x + 1, x), x)
         assert torch.equal(none.sample(x, DRAWS), x)
         assert torch.equal(none.snap(x, x), x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -31,5 +32,13 @@ class BIM:
         require_positive(self.steps, 1, self.step_size)
 
     def __call__(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws) -> Images:
+        return self._pgd(model, x, y, threat, draws)
+
+    def path(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws) -> Iterator[Images]:
+        """The images step by step, from x itself: steps + 1 times (B, C, H, W), none of them leaving early."""
+        return self._pgd.path(model, x, y, threat, draws)
+
+    @property
+    def _pgd(self) -> PGD:
         step_size = 1 / self.steps if self.step_size is None else self.step_size
-        return PGD(steps=self.steps, step_size=step_size, random_start=False, early_stop=self.early_stop)(model, x, y, threat, draws)
+        return PGD(steps=self.steps, step_size=step_size, random_start=False, early_stop=self.early_stop)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
-import torch
-
-from robustdx.attacks.climb import Climb, Front, Keep, Worst
+from robustdx.attacks.loops.climb import Climb, Front, Keep, Worst
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
@@ -45,16 +44,24 @@ class PGD:
     def __call__(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws) -> Images:
         if threat.eps == 0:
             return x.clone()
-        worst = Worst(x)
-        step_size = min(1.0, threat.travel / self.steps) if self.step_size is None else self.step_size
-        climb = Climb(self.steps, step_size, self.early_stop, self.keep)
+        worst, climb = Worst(x), self._climb(threat)
         for i in range(self.restarts):
-            stream = draws.fork("restart", i)
-            start = threat.sample(x, stream) if self.random_start else x
-            front = Front(torch.arange(len(x), device=x.device), x, y, start, stream).only(~worst.beaten)
+            front = self._start(x, y, threat, draws, i).only(~worst.beaten)
             if len(front):
                 climb(model, front, threat, worst)
         return worst.x_adv
+
+    def path(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws) -> Iterator[Images]:
+        """The images step by step, from the first start: steps + 1 times (B, C, H, W), none of them leaving early."""
+        return self._climb(threat).path(model, self._start(x, y, threat, draws, 0), threat)
+
+    def _climb(self, threat: Threat) -> Climb:
+        step_size = min(1.0, threat.travel / self.steps) if self.step_size is None else self.step_size
+        return Climb(self.steps, step_size, self.early_stop, self.keep)
+
+    def _start(self, x: Images, y: Labels, threat: Threat, draws: Draws, i: int) -> Front:
+        stream = draws.fork("restart", i)
+        return Front.whole(x, y, threat.sample(x, stream) if self.random_start else x, stream)
 
 
 def require_positive(steps: int, restarts: int, step_size: float | None) -> None:

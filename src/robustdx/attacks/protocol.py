@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 from robustdx.draws import Draws
 from robustdx.tasks import Task
@@ -30,3 +31,18 @@ class Attack(Protocol):
     """Settings only; the situation is an argument. The answer lies inside the threat and inside [0, 1]."""
 
     def __call__(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws) -> Images: ...
+
+
+@runtime_checkable
+class Iterative(Attack, Protocol):
+    """An attack that goes step by step, and can show its steps: what a trajectory is read from."""
+
+    def path(self, model: Model, x: Images, y: Labels, threat: Threat, draws: Draws) -> Iterator[Images]:
+        """The images step by step, with the start: steps + 1 times (B, C, H, W), none of them leaving early."""
+        ...
+
+
+def follows_gradient(attack: Attack) -> bool:
+    """Whether an attack needs the gradient of the model. One that only asks says `black_box`; a cascade needs what its members need."""
+    members = getattr(attack, "members", (attack,))
+    return not all(getattr(member, "black_box", False) for member in members)

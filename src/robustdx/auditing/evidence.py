@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,12 @@ class Evidence:
     forwards: int
     backwards: int
     seconds: float | None
+    goals: Mapping[Form, NDArray[Any]] = field(default_factory=dict)
+    """(N,) for each form, where the adversary has a goal: 1 reached, 0 not, NaN where it cannot be asked of the image."""
+    passes: NDArray[Any] = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))
+    """(N, 2) forward and backward passes of each image; empty for the worst case."""
+    members: Sequence[str | None] = ()
+    """(N,) the member of a cascade that broke each image; empty where the records do not say."""
 
     @classmethod
     def read(cls, cell: Cell, records: pa.Table, seconds: float | None) -> Evidence:
@@ -49,6 +55,9 @@ class Evidence:
             int(np.sum(records["forwards"].to_numpy())),
             int(np.sum(records["backwards"].to_numpy())),
             seconds,
+            {form: _goals(records, form) for form in seen if _has_goal(records, form)},
+            np.stack([records["forwards"].to_numpy(), records["backwards"].to_numpy()], axis=1),
+            records["member"].to_pylist() if "member" in records.column_names else (),
         )
 
     @property
@@ -80,9 +89,38 @@ class Evidence:
         """The same cell, of these images in this order."""
         place = {i: n for n, i in enumerate(self.ids)}
         at = [place[i] for i in ids]
-        decisions, scores = ({form: a[at] for form, a in arrays.items()} for arrays in (self.decisions, self.scores))
-        patients = [self.patients[n] for n in at]
-        return Evidence(self.cell, list(ids), patients, self.labels[at], decisions, scores, self.forwards, self.backwards, self.seconds)
+        decisions, scores, goals = ({form: a[at] for form, a in arrays.items()} for arrays in (self.decisions, self.scores, self.goals))
+        return replace(
+            self,
+            ids=list(ids),
+            patients=[self.patients[n] for n in at],
+            labels=self.labels[at],
+            decisions=decisions,
+            scores=scores,
+            goals=goals,
+            passes=self.passes[at],
+            members=[self.members[n] for n in at] if self.members else (),
+        )
+
+    def spread(self, over: Evidence) -> Evidence:
+        """The same attack over the images of another cell: those that it was not shown are as they came."""
+        place = {i: n for n, i in enumerate(self.ids)}
+        shown, at = np.array([i in place for i in over.ids]), np.array([place.get(i, 0) for i in over.ids])
+        clean, wanted = over.decisions["clean"], over.goals.get("clean")
+        decisions = {form: np.where(shown[:, None], a[at], clean) for form, a in self.decisions.items()}
+        goals = {form: np.where(shown, a[at], wanted) for form, a in self.goals.items() if wanted is not None}
+        return replace(
+            over,
+            cell=self.cell,
+            decisions=decisions,
+            scores={},
+            forwards=self.forwards,
+            backwards=self.backwards,
+            seconds=self.seconds,
+            goals=goals,
+            passes=over.passes[:0],
+            members=(),
+        )
 
 
 def rows(column: pa.ChunkedArray) -> NDArray[Any]:
@@ -91,10 +129,25 @@ def rows(column: pa.ChunkedArray) -> NDArray[Any]:
     return flat.reshape(len(column), -1) if len(column) else flat.reshape(0, 1)
 
 
+def _has_goal(records: pa.Table, form: Form) -> bool:
+    """Records from before there were goals have no such column."""
+    name = f"{form}_goal"
+    return name in records.column_names and records[name].null_count < len(records)
+
+
+def _goals(records: pa.Table, form: Form) -> NDArray[Any]:
+    return np.array([np.nan if reached is None else float(reached) for reached in records[f"{form}_goal"].to_pylist()])
+
+
 def aligned(attacks: Sequence[Evidence]) -> list[Evidence]:
-    """The images that all attacks have seen, in the order of the first."""
-    common = set(attacks[0].ids).intersection(*(a.ids for a in attacks))
-    return [a.take([i for i in attacks[0].ids if i in common]) for a in attacks]
+    """The images that all attacks have seen, in the order of the first; an attack that is shown drawn images only does not count there.
+
+    On the other images it has done nothing, and the worst case is that of the attacks that were shown them.
+    """
+    whole = [a for a in attacks if a.cell.images is None] or [max(attacks, key=lambda a: len(a.ids))]
+    common = set(whole[0].ids).intersection(*(a.ids for a in whole))
+    first = whole[0].take([i for i in whole[0].ids if i in common])
+    return [a.take(first.ids) if any(a is w for w in whole) else a.spread(first) for a in attacks]
 
 
 def worst(attacks: Sequence[Evidence]) -> Evidence:
@@ -103,6 +156,7 @@ def worst(attacks: Sequence[Evidence]) -> Evidence:
     forms = [form for form in ("searched", "saved") if all(form in a.decisions for a in attacks)]
     clean = first.decisions["clean"]
     decided = {form: worst_decisions(first.labels, clean, [a.decisions[form] for a in attacks]) for form in forms}
+    goals = {form: np.max([a.goals[form] for a in attacks], axis=0) for form in FORMS if all(form in a.goals for a in attacks)}
     seconds = [a.seconds for a in attacks if a.seconds is not None]
     return Evidence(
         Cell("worst", first.cell.threat, first.cell.eps, first.cell.split, {}, any(a.cell.early_stop for a in attacks), first.cell.verdict),
@@ -114,4 +168,5 @@ def worst(attacks: Sequence[Evidence]) -> Evidence:
         sum(a.forwards for a in attacks),
         sum(a.backwards for a in attacks),
         sum(seconds) if len(seconds) == len(attacks) else None,
+        goals,
     )

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from robustdx.auditing.cell import is_right
+from robustdx.auditing.cell import is_broken
 from robustdx.records import Cell
 from robustdx.store import Store
 from robustdx.tensors import Images
@@ -20,7 +20,7 @@ from robustdx.tensors import Images
 
 @dataclass(frozen=True)
 class Pictures:
-    """The first images, in the order of the data, that were right and that the attack broke."""
+    """The first images, in the order of the data, that were right and that the attack broke, or on which it reached its goal."""
 
     store: Store
     cell: Cell
@@ -34,7 +34,7 @@ class Pictures:
         for i, row in enumerate(rows):
             if len(index) >= self.most:
                 break
-            if is_right(row, "clean") and not is_right(row, "saved"):
+            if is_broken(row):
                 name = f"{len(index):02d}"
                 self.store.write_bytes(self._folder / f"{name}-clean.png", _png(x[i]))
                 self.store.write_bytes(self._folder / f"{name}-saved.png", _png(saved[i]))

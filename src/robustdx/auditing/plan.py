@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from robustdx.attacks import ATTACKS, Attack
+from robustdx.auditing.presets import DEFAULT, PRESETS, PresetName
 from robustdx.errors import PlanError
 from robustdx.models import ModelSpec
 from robustdx.models.precision import Precision
 from robustdx.records import Cell
-from robustdx.threats import THREATS, Threat
+from robustdx.tasks import GOALS, Goal
+from robustdx.threats import THREATS, Linf, Threat
 
 DEFAULT_EPS = (0.5 / 255, 1 / 255, 2 / 255, 4 / 255, 8 / 255)
 DEFAULT_EPS_L2 = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -28,16 +30,29 @@ class AuditPlan:
     """The network: a table with `source`, `weights`, `size`, `mean`, `std`, `outputs`, ..."""
     data: str
     """The images: "synthetic", "folder:PATH", "csv:PATH", "ham10000:PATH", ...; options follow after commas."""
-    task: Literal["auto", "binary", "multiclass", "multilabel"] = "auto"
-    """What a label means; "auto" takes what the data say (two classes: binary)."""
+    task: Literal["auto", "binary", "multiclass", "multilabel", "ordinal"] = "auto"
+    """What a label means; "auto" takes what the data say (two classes: binary). "ordinal": classes are grades, from mild to severe."""
+    goal: Mapping[str, Any] | None = None
+    """What the adversary is after, where it is not just any wrong answer: a table with `name` ("finding", "grades", ...; see
+    `robustdx list goals`) and its settings. Records and accuracy stay the plain task's; `goal_reached` says how often it was reached."""
+    surrogates: tuple[ModelSpec, ...] | None = None
+    """Networks that the adversary has in place of the model: images are crafted on them (on the mean of their logits, if there are
+    several) and judged on the model. Left out, they are crafted on the model itself."""
+    submissions: int | None = None
+    """How often each attacked image is handed in (resubmission): a model that draws anew each time counts as broken if any answer is
+    wrong. Left out, once. Clean images are handed in once."""
     split: str = "test"
     """The images to audit; "all" takes every image. Where the data have no splits, all are taken."""
-    attacks: tuple[Mapping[str, Any], ...] = ({"name": "fgsm"}, {"name": "pgd", "steps": 40})
-    """One table per attack: `name` and its settings; `label` tells two settings of one attack apart."""
+    preset: PresetName | None = None
+    """Attacks that are known to go well together, by how much they may cost: "quick", "standard" or "thorough"."""
+    attacks: tuple[Mapping[str, Any], ...] | None = None
+    """One table per attack: `name` and its settings; `label` tells two settings of one attack apart, and `images` shows an attack
+    that many of the images only, drawn by patient (for the dear ones). Left out, those of `preset`, or fgsm and pgd with 40 steps."""
     threat: Literal["linf", "l2"] = "linf"
     """How a change is measured: its largest pixel, or its Euclidean length."""
-    eps: tuple[float, ...] = ()
-    """Budgets in pixel units, as fractions: ["1/255", "2/255"]. Left out: 0.5 to 8 /255, or 0.1 to 2 under L2."""
+    eps: tuple[float | tuple[float, ...], ...] = ()
+    """Budgets in pixel units, as fractions: ["1/255", "2/255"]. Left out: 0.5 to 8 /255, or 0.1 to 2 under L2. A list in the
+    place of a number is an eps for each channel (linf): [["2/255", "1/255", "1/255"]]."""
     images: int | None = None
     """At most about this many images, drawn by patient: for a quick look."""
     seed: int = 0
@@ -56,6 +71,11 @@ class AuditPlan:
             raise PlanError(f"images must be at least 1, got {self.images}")
         if self.batch_size < 1 or self.bootstrap < 100:
             raise PlanError(f"batch_size must be at least 1 and bootstrap at least 100, got {self.batch_size} and {self.bootstrap}")
+        if self.submissions is not None and self.submissions < 1:
+            raise PlanError(f"submissions must be at least 1, got {self.submissions}: an image that is never handed in is never judged")
+        if self.preset and self.attacks is not None:
+            raise PlanError(f"expected a preset or attacks, got both (preset {self.preset}): leave one of them out")
+        self.aim()
         labels = [label for label, _ in self.methods()]
         twice = {label for label in labels if labels.count(label) > 1}
         if twice:
@@ -75,33 +95,55 @@ class AuditPlan:
 
     def methods(self) -> list[tuple[str, Attack]]:
         """The attacks by their label."""
+        return [(label, attack) for label, attack, _ in self._parsed()]
+
+    @property
+    def chosen(self) -> tuple[Mapping[str, Any], ...]:
+        """The attacks in words: those that are named, or those of the preset."""
+        return self.attacks if self.attacks is not None else PRESETS[self.preset].attacks if self.preset else DEFAULT
+
+    def _parsed(self) -> list[tuple[str, Attack, int | None]]:
+        """Label, attack, and how many images it is shown."""
         found = []
-        for spec in self.attacks:
+        for spec in self.chosen:
             words = dict(spec)
-            label = str(words.pop("label", words.get("name")))
-            found.append((label, ATTACKS.parse(words)))
+            label, images = str(words.pop("label", words.get("name"))), words.pop("images", None)
+            if images is not None and (not isinstance(images, int) or isinstance(images, bool) or images < 1):
+                raise PlanError(f"attack {label}: images must be a whole number of at least 1, got {images!r}")
+            found.append((label, ATTACKS.parse(words), images))
         return found
 
     def threats(self) -> list[Threat]:
         """The threats, by growing eps."""
         eps = self.eps or (DEFAULT_EPS if self.threat == "linf" else DEFAULT_EPS_L2)
-        return [THREATS.parse({"name": self.threat, "eps": e}) for e in sorted(set(eps))]
+        return sorted((self._threat(e) for e in set(eps)), key=lambda threat: threat.eps)
+
+    def aim(self) -> Goal | None:
+        """The adversary's goal, where there is one."""
+        return None if self.goal is None else GOALS.parse(self.goal)
+
+    def _threat(self, eps: float | tuple[float, ...]) -> Threat:
+        if not isinstance(eps, tuple):
+            return THREATS.parse({"name": self.threat, "eps": eps})
+        if self.threat != "linf":
+            raise PlanError(f"an eps for each channel is for linf, got one for {self.threat}: give one number for all channels")
+        return Linf.per_channel(eps)
 
     def cells(self, split: str) -> Iterator[tuple[Cell, Attack, Threat]]:
         """The cells of this plan, cheapest eps first."""
         for threat in self.threats():
-            for label, attack in self.methods():
-                yield self._cell(label, attack, threat, split), attack, threat
+            for label, attack, images in self._parsed():
+                yield self._cell(label, attack, threat, split, images), attack, threat
 
     def driven(self) -> AuditPlan:
         """The same plan with every attack driven to its end, so that scores can be ranked (AUROC)."""
         full = tuple(
-            {**spec, "early_stop": False} if hasattr(a, "early_stop") else spec
-            for spec, (_, a) in zip(self.attacks, self.methods(), strict=True)
+            {**spec, "early_stop": False} if "early_stop" in {f.name for f in fields(a)} else spec  # type: ignore[arg-type]
+            for spec, (_, a) in zip(self.chosen, self.methods(), strict=True)
         )
-        return replace(self, attacks=full)
+        return replace(self, preset=None, attacks=full)
 
-    def _cell(self, label: str, attack: Attack, threat: Threat, split: str) -> Cell:
+    def _cell(self, label: str, attack: Attack, threat: Threat, split: str, images: int | None) -> Cell:
         return Cell(
             attack=label,
             threat=self.threat,
@@ -110,6 +152,7 @@ class AuditPlan:
             settings=ATTACKS.dump(attack),
             early_stop=bool(getattr(attack, "early_stop", False)),
             verdict="saved" if threat.savable or threat.eps == 0 else "searched",
+            images=images,
         )
 
 

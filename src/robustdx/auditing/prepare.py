@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import platform
+from collections.abc import Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -12,15 +13,18 @@ from typing import Any
 
 import torch
 
+from robustdx.attacks import Attack, follows_gradient
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.run import Audit
 from robustdx.catalogue import document, dump, key
 from robustdx.data import Dataset, Example, load_dataset
+from robustdx.data.batches import labels
 from robustdx.data.split import cut_groups, subset, with_splits
 from robustdx.errors import DataError, ModelError, PlanError
-from robustdx.models import Defended, DiagnosticModel, load, still
+from robustdx.models import Defended, DiagnosticModel, Ensemble, load, still
 from robustdx.models.device import require_device
 from robustdx.models.precision import resolve
+from robustdx.tasks import Aimed
 
 
 def prepare(plan: AuditPlan, *, trust_code: bool = False, device: str = "cpu") -> Audit:
@@ -30,19 +34,67 @@ def prepare(plan: AuditPlan, *, trust_code: bool = False, device: str = "cpu") -
         PlanError, DataError, ModelError: what does not exist or does not fit.
     """
     whole = load_dataset(plan.data).as_task(plan.task)
-    model = load(plan.model, whole.kind, whole.classes, trust_code=trust_code)
-    return assemble(plan, model, whole, device)
+    model, *surrogates = (load(spec, whole.kind, whole.classes, trust_code=trust_code) for spec in (plan.model, *(plan.surrogates or ())))
+    return assemble(plan, model, whole, device, surrogates)
 
 
-def assemble(plan: AuditPlan, model: DiagnosticModel, whole: Dataset, device: str = "cpu") -> Audit:
-    """An audit of a model and data that are loaded already."""
+def assemble(
+    plan: AuditPlan, model: DiagnosticModel, whole: Dataset, device: str = "cpu", surrogates: Sequence[DiagnosticModel] = ()
+) -> Audit:
+    """An audit of a model and data that are loaded already; with surrogates, images are crafted on those."""
     require_images(whole)
-    if not model.resize and model.size is None:
-        raise PlanError("the size of the network's images is not known: give size = [height, width]")
+    for network in (model, *surrogates):
+        if not network.resize and network.size is None:
+            raise PlanError("the size of the network's images is not known: give size = [height, width]")
     where = require_device(device)
-    require_gradient(model)
+    crafted_on = _surrogate(model, surrogates)
+    if any(follows_gradient(attack) for _, attack in plan.methods()):
+        require_gradient(crafted_on or model)
     split, data = choose(plan, whole)
-    return Audit(plan, model, data, split, resolve(plan.precision, where), where, whole.name, len(cut_groups(whole)))
+    model = aimed(plan, model, data[split])
+    crafted_on = crafted_on and crafted_on.with_task(model.task)
+    cut = len(cut_groups(whole))
+    return Audit(plan, model, data, split, resolve(plan.precision, where), where, whole.name, cut, crafted_on)
+
+
+def _surrogate(model: DiagnosticModel, surrogates: Sequence[DiagnosticModel]) -> DiagnosticModel | None:
+    """What images are crafted on in place of the model.
+
+    Raises:
+        PlanError: it does not take the model's images.
+    """
+    if not surrogates:
+        return None
+    made = surrogates[0] if len(surrogates) == 1 else Ensemble(surrogates)
+    if not made.resize and (made.size, made.channels) != (model.size, model.channels):
+        raise PlanError(
+            f"expected a surrogate that takes the model's images, {_shape(model)}, got one for {_shape(made)}: give it resize = true"
+        )
+    return made
+
+
+def _shape(model: DiagnosticModel) -> str:
+    height, width = model.size or (0, 0)
+    return f"{height}x{width} with {model.channels} channels"
+
+
+def aimed(plan: AuditPlan, model: DiagnosticModel, dataset: Dataset) -> DiagnosticModel:
+    """The model as an adversary with the plan's goal sees it.
+
+    Raises:
+        PlanError: the goal has no meaning for the task, or can be asked of none of the images.
+    """
+    goal = plan.aim()
+    if goal is None:
+        return model
+    task = Aimed(model.task, goal)
+    y = labels(dataset)
+    if not bool(task.asked(y).any()):
+        raise PlanError(
+            f"the goal {plan.goal} can be asked of none of the {len(dataset)} images: each of them is what is wanted already, "
+            "or has no label that it could be asked of; take another goal or other images"
+        )
+    return model.with_task(task)
 
 
 def require_images(whole: Dataset) -> None:
@@ -52,7 +104,7 @@ def require_images(whole: Dataset) -> None:
 
 
 def require_gradient(model: DiagnosticModel) -> None:
-    """Try one backward pass: every attack here follows the gradient.
+    """Try one backward pass, for attacks that follow the gradient.
 
     Raises:
         ModelError: the network passes none back.
@@ -66,7 +118,8 @@ def require_gradient(model: DiagnosticModel) -> None:
         reason = str(error).partition("\n")[0]
         raise ModelError(
             f"the attacks follow the gradient of the outputs back to the pixels, and this network passes none back ({reason}): "
-            "take out what cuts it (detach, no_grad, argmax, rounding), or export the network itself"
+            "take out what cuts it (detach, no_grad, argmax, rounding), export the network itself, or take attacks that only ask "
+            "(square, hopskipjump)"
         ) from None
 
 
@@ -97,7 +150,14 @@ def words(audit: Audit) -> dict[str, Any]:
     """What a run folder belongs to: the plan, and the weights and images that it named when it began."""
     images = {split: [(e.id, str(e.label), _content(d, e)) for e in d.examples] for split, d in audit.data.items()}
     found = {"weights_sha256": fingerprint(audit.model), "images_key": key(images), "shown": _shown(audit.model)}
-    return {**dump(audit.plan), "precision": audit.precision, **found}
+    if audit.surrogate is not None:
+        found["surrogate_sha256"] = fingerprint(audit.surrogate)
+    return {**asked(audit.plan), "precision": audit.precision, **found}
+
+
+def asked(plan: AuditPlan) -> dict[str, Any]:
+    """A plan in words, with its attacks spelt out: what a preset stands for may change from one version to the next."""
+    return {**dump(plan), "attacks": [dict(spec) for spec in plan.chosen]}
 
 
 def _content(dataset: Dataset, example: Example) -> Any:
@@ -144,7 +204,8 @@ def facts(audit: Audit, command: str) -> dict[str, Any]:
             "groups": data.groups,
             "cut_groups": audit.cut_groups,
         },
-        "plan": dump(audit.plan),
+        "plan": asked(audit.plan),
+        "surrogates": [_called(spec.source, m) for spec, m in zip(audit.plan.surrogates or (), _members(audit.surrogate), strict=True)],
         "precision": audit.precision,
         "device": str(audit.device),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": version("timm")},
@@ -156,13 +217,21 @@ def facts(audit: Audit, command: str) -> dict[str, Any]:
 
 def _name(audit: Audit) -> str:
     """What a reader calls the network: the part of its source that names it, or its class where it is in memory."""
-    source = audit.plan.model.source
-    return type(audit.model.network).__name__ if source == "memory" else Path(source.rpartition(":")[2]).name
+    return _called(audit.plan.model.source, audit.model)
 
 
-def _documented(attack: object) -> dict[str, Any]:
+def _members(surrogate: DiagnosticModel | None) -> Sequence[DiagnosticModel]:
+    return surrogate.models if isinstance(surrogate, Ensemble) else [surrogate] if surrogate else []
+
+
+def _called(source: str, model: DiagnosticModel) -> str:
+    return type(model.network).__name__ if source == "memory" else Path(source.rpartition(":")[2]).name
+
+
+def _documented(attack: Attack) -> dict[str, Any]:
     """What an attack and its settings mean, for the report, which knows no attack."""
-    return {"about": (inspect.getdoc(type(attack)) or "").partition("\n")[0], "fields": document(type(attack))}
+    about = (inspect.getdoc(type(attack)) or "").partition("\n")[0]
+    return {"about": about, "fields": document(type(attack)), "black_box": not follows_gradient(attack)}
 
 
 def fingerprint(model: DiagnosticModel) -> str:

@@ -10,12 +10,13 @@ from functools import partial
 import torch
 
 from robustdx.attacks import Attack
-from robustdx.auditing.cell import Batch, Row, attacked_rows, clean_rows
+from robustdx.auditing.cell import Batch, Judge, Row, attacked_rows, clean_rows
 from robustdx.auditing.pictures import Pictures
 from robustdx.auditing.plan import AuditPlan, clean_cell
 from robustdx.auditing.summary import write_results
 from robustdx.data import Dataset
 from robustdx.data.batches import batch, decoded
+from robustdx.data.split import subset
 from robustdx.models import DiagnosticModel
 from robustdx.models.crafting import Subject, still
 from robustdx.records import Cell, table
@@ -40,6 +41,8 @@ class Audit:
     data_name: str
     cut_groups: int
     """How many patients or lesions lie in more than one split of the data: each makes a test result too good."""
+    surrogate: DiagnosticModel | None = None
+    """What images are crafted on, where that is not the model itself."""
 
     @property
     def cells(self) -> list[tuple[Cell, Attack | None, Threat | None]]:
@@ -50,7 +53,12 @@ class Audit:
     @property
     def images(self) -> int:
         """How many images all cells have together: the length of the run."""
-        return sum(len(self.data[cell.split]) for cell, _, _ in self.cells)
+        return sum(len(self.shown(cell)) for cell, _, _ in self.cells)
+
+    def shown(self, cell: Cell) -> Dataset:
+        """The images of a cell: its split, or those drawn from it."""
+        whole = self.data[cell.split]
+        return whole if cell.images is None else subset(whole, cell.images, self.plan.seed)
 
     def read(self, progress: Progress) -> Audit:
         """The same audit with every image decoded once and held in memory.
@@ -64,27 +72,33 @@ class Audit:
 
     def run(self, store: Store, progress: Progress) -> None:
         """Make every cell that is not whole yet, then the numbers."""
-        exact, fast = self.networks()
+        judge, exact, fast = self.networks()
         clean: dict[str, Row] = {}
         done = 0
-        with still(exact), still(fast):
+        with still(judge), still(exact), still(fast):
             for cell, attack, threat in self.cells:
                 if not store.has(cell):
-                    craft = Craft(exact, fast, attack, threat, cell, self.plan.seed, clean, Pictures(store, cell, self.plan.pictures))
-                    self._make(store, craft, self.data[cell.split], partial(self._tell, progress, cell, done))
+                    pictures = Pictures(store, cell, self.plan.pictures)
+                    craft = Craft(self.judge(judge), exact, fast, attack, threat, cell, self.plan.seed, clean, pictures)
+                    self._make(store, craft, self.shown(cell), partial(self._tell, progress, cell, done))
                 if attack is None:
                     clean |= {row["id"]: row for row in store.records(cell).to_pylist()}
-                done += len(self.data[cell.split])
+                done += len(self.shown(cell))
                 self._tell(progress, cell, done, 0)
         write_results(store)
 
     def _tell(self, progress: Progress, cell: Cell, before: int, images: int) -> None:
         progress(_say(cell), before + images, self.images)
 
-    def networks(self) -> tuple[DiagnosticModel, DiagnosticModel]:
-        """The model that judges, in float32, and the one that searches; both copies, channels last."""
-        exact = self.model.in_precision(torch.float32).to(self.device)
-        return exact, exact if self.precision == "float32" else exact.in_precision(getattr(torch, self.precision))
+    def networks(self) -> tuple[DiagnosticModel, DiagnosticModel, DiagnosticModel]:
+        """The model that judges and the one that images are crafted on, in float32, and the one that searches: copies, channels last."""
+        judge = self.model.in_precision(torch.float32).to(self.device)
+        exact = judge if self.surrogate is None else self.surrogate.in_precision(torch.float32).to(self.device)
+        return judge, exact, exact if self.precision == "float32" else exact.in_precision(getattr(torch, self.precision))
+
+    def judge(self, model: DiagnosticModel) -> Judge:
+        """The model as it is asked about attacked images."""
+        return Judge(model, self.plan.submissions or 1)
 
     @property
     def step(self) -> int:
@@ -128,7 +142,10 @@ class Audit:
 class Craft:
     """How the batches of one cell are made."""
 
+    judge: Judge
+    """The model that is audited."""
     exact: DiagnosticModel
+    """What images are crafted on: the same, or a surrogate."""
     fast: DiagnosticModel
     attack: Attack | None
     threat: Threat | None
@@ -140,10 +157,10 @@ class Craft:
 
     def __call__(self, batch: Batch, n: int) -> list[Row]:
         if self.attack is None or self.threat is None:
-            return clean_rows(self.exact, batch, self.seed)
+            return clean_rows(self.judge.model, batch, self.seed)
         clean = [self.clean[i] for i in batch.ids]
         subject = Subject(self.exact, self.fast)
-        rows, saved = attacked_rows(subject, batch, clean, self.attack, self.threat, self.cell.attack, self.seed)
+        rows, saved = attacked_rows(subject, batch, clean, self.attack, self.threat, self.cell.attack, self.seed, self.judge)
         if self.pictures is not None:
             self.pictures.keep(n, rows, batch.x, saved)
         return rows

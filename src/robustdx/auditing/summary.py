@@ -15,6 +15,7 @@ import numpy as np
 
 from robustdx.auditing.diagnose import diagnose
 from robustdx.auditing.evidence import Evidence, aligned, worst
+from robustdx.auditing.toll import toll
 from robustdx.errors import RunError
 from robustdx.metrics import Answers, OperatingPoint, Resamples, accuracy_metrics, default_point, fix, measure
 from robustdx.metrics.intervals import LEVEL
@@ -47,7 +48,9 @@ def summarise(store: Store, resamples: int | None = None, seed: int = 0) -> dict
         raise RunError(f"expected at least one whole cell in {store.path}, found none: run the audit's command again to go on")
     resamples = resamples or int(run.get("bootstrap", 1000))
     point = operating_point(evidence, run["data"])
-    cells = [c for split in _by_split(evidence) for c in _Split(run["data"], point, split, resamples, seed).cells()]
+    cells = [
+        c for split in _by_split(evidence) for c in _Split(run["data"], point, split, resamples, seed, _costs(run), _asking(run)).cells()
+    ]
     grouped = all(e.patient_count is not None for e in evidence)
     return {
         "schema": SCHEMA,
@@ -76,6 +79,10 @@ class _Split:
     evidence: Sequence[Evidence]
     resamples: int
     seed: int
+    costs: Sequence[Sequence[float]] | None
+    """What each decision costs, where the adversary's goal says so."""
+    asking: frozenset[str] = frozenset()
+    """Labels of the attacks that only ask the network."""
 
     def cells(self) -> Iterator[dict[str, Any]]:
         """Clean first, then by threat and eps, the worst case after its attacks."""
@@ -98,15 +105,29 @@ class _Split:
             self.point,
             clean=self._answers(e, "clean") if attacked else None,
             attacked=[self._answers(a, a.form) for a in attacks],
+            reached=e.goals.get(e.form),
+            costs=self.costs,
             scores_say_nothing=NO_SCORE if not e.scores else EARLY_STOP if e.cell.early_stop else "",
         )
-        found = {**_facts(e), "metrics": measured.metrics}
+        found = {**_facts(e), **(self._toll(e) if attacked else {}), "metrics": measured.metrics}
         if e.other:
             found[e.other] = _other_form(self._answers(e, e.other), resamples)
         return {**found, "omitted": measured.omitted}
 
+    def _toll(self, e: Evidence) -> dict[str, Any]:
+        several = self.data["kind"] == "multilabel" and e.form not in e.goals
+        return toll(e, asks=e.cell.attack in self.asking, several=several)
+
     def _answers(self, e: Evidence, form: str) -> Answers:
         return e.answers(self.data["kind"], self.data["classes"], form)
+
+
+def _costs(run: Mapping[str, Any]) -> Sequence[Sequence[float]] | None:
+    return (run.get("plan", {}).get("goal") or {}).get("costs")
+
+
+def _asking(run: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(label for label, about in run.get("documents", {}).items() if about.get("black_box"))
 
 
 def _facts(e: Evidence) -> dict[str, Any]:

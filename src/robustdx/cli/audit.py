@@ -13,7 +13,9 @@ from robustdx.cli import app
 from robustdx.cli.screen import Screen
 from robustdx.errors import PlanError
 
-ModelText = "timm:NAME, torchvision:NAME, cnn, attnmel, a run folder, a Hugging Face folder, a .pt2 or TorchScript file, module:callable"
+ModelText = (
+    "timm:NAME, torchvision:NAME, cnn, attnmel, chexnet, a run folder, a Hugging Face folder, a .pt2 or TorchScript file, module:callable"
+)
 
 
 @app.command()
@@ -23,9 +25,16 @@ def audit(
     model: Annotated[str | None, typer.Option(help=ModelText)] = None,
     weights: Annotated[str | None, typer.Option(help="File with weights: safetensors, or a state dict.")] = None,
     data: Annotated[str | None, typer.Option(help="synthetic, folder:PATH, csv:PATH, medmnist:PATH, ham10000:PATH, ...")] = None,
-    task: Annotated[str | None, typer.Option(help="binary, multiclass or multilabel; left out, what the data say.")] = None,
+    task: Annotated[str | None, typer.Option(help="binary, multiclass, multilabel or ordinal; left out, what the data say.")] = None,
+    goal: Annotated[str | None, typer.Option(help="What the adversary is after: finding,finding=Effusion,wanted=hidden.")] = None,
+    surrogate: Annotated[
+        list[str] | None, typer.Option(help="Craft on this network instead: timm:resnet18,weights=FILE. Repeat for an ensemble.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Images to audit: test (default), another split, or all.")] = None,
     attack: Annotated[list[str] | None, typer.Option(help="fgsm, pgd, or with settings: pgd,steps=20,restarts=5. Repeat for more.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="In place of attacks: quick, standard or thorough. `robustdx describe preset` tells their price.")
+    ] = None,
     threat: Annotated[str | None, typer.Option(help="linf or l2.")] = None,
     eps: Annotated[str | None, typer.Option(help="Budgets in pixel units, with commas: 1/255,2/255,4/255.")] = None,
     images: Annotated[int | None, typer.Option(help="At most about this many images, drawn by patient: a quick look.")] = None,
@@ -54,6 +63,8 @@ def audit(
     changes = {
         "data": data,
         "task": task,
+        "goal": words.method(goal) if goal else None,
+        "surrogates": [words.network(s) for s in surrogate] if surrogate else None,
         "split": split,
         "threat": threat,
         "eps": words.several(eps),
@@ -62,6 +73,7 @@ def audit(
         "batch_size": batch_size,
         "precision": precision,
         "attacks": [words.method(a) for a in attack] if attack else None,
+        "preset": preset,
         "model": {
             "source": model,
             "weights": weights,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -12,36 +13,58 @@ from robustdx.catalogue import Catalogue, document, unknown
 from robustdx.cli import app
 from robustdx.errors import PlanError
 
+PRESETS_OF_AUDIT = "presets"
+
 
 def rooms() -> dict[str, Catalogue]:
     """Every catalogue by the word that `list` takes."""
     from robustdx.attacks import ATTACKS
     from robustdx.data import SOURCES
-    from robustdx.tasks import TASKS
+    from robustdx.tasks import GOALS, TASKS
     from robustdx.threats import THREATS
     from robustdx.training import OBJECTIVES
 
-    return {"attacks": ATTACKS, "threats": THREATS, "tasks": TASKS, "data": SOURCES, "objectives": OBJECTIVES}
+    return {"attacks": ATTACKS, "threats": THREATS, "tasks": TASKS, "goals": GOALS, "data": SOURCES, "objectives": OBJECTIVES}
 
 
 @app.command("list")
-def list_(kind: Annotated[str | None, typer.Argument(help="attacks, threats, tasks, data or objectives; left out, all.")] = None) -> None:
+def list_(
+    kind: Annotated[str | None, typer.Argument(help="attacks, threats, tasks, goals, data, objectives or presets; left out, all.")] = None,
+) -> None:
     """List what can be named in a plan."""
     found = rooms()
-    if kind is not None and kind not in found:
-        raise PlanError(unknown("list", kind, found))
+    if kind is not None and kind not in (*found, PRESETS_OF_AUDIT):
+        raise PlanError(unknown("list", kind, dict.fromkeys((*found, PRESETS_OF_AUDIT))))
     for word, catalogue in found.items():
         if kind in (None, word):
             typer.echo(f"{word}:")
             for name, cls in sorted(catalogue.methods.items()):
                 typer.echo(f"  {name:<12} {_first_line(cls)}")
+            for name, words in catalogue.presets.items():
+                typer.echo(f"  {name:<12} {_spelt(words)}")
+    if kind in (None, PRESETS_OF_AUDIT):
+        typer.echo(f"{PRESETS_OF_AUDIT}:\n{_presets()}")
 
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="A name that `robustdx list` shows, or plan, model, harden, stage, augment.")],
+    name: Annotated[str, typer.Argument(help="A name that `robustdx list` shows, or preset, plan, model, harden, stage, augment.")],
 ) -> None:
     """Explain one method: what it does, its source, and every setting."""
+    if name == "preset":
+        typer.echo(_presets())
+        return
+    from robustdx.auditing.presets import PRESETS
+
+    if name in PRESETS:
+        typer.echo(f"{name}: {PRESETS[name].told()}\n")
+        for attack in PRESETS[name].attacks:
+            typer.echo(f"  {_spelt(attack)}")
+        return
+    preset = next((c.presets[name] for c in rooms().values() if name in c.presets), None)
+    if preset is not None:
+        typer.echo(f"{name} stands for {_spelt(preset)}\n")
+        name = str(preset["name"])
     cls = _everything().get(name)
     if cls is None:
         raise PlanError(unknown("method", name, _everything()))
@@ -50,6 +73,13 @@ def describe(
     for field in dataclasses.fields(cls):
         if field.init:
             typer.echo(f"  {field.name} = {_default(field)}\n      {texts[field.name]}")
+
+
+def _presets() -> str:
+    """What `audit --preset` takes, each with its meaning and its price."""
+    from robustdx.auditing.presets import PRESETS
+
+    return "\n".join(f"  {name:<12} {preset.told()}" for name, preset in PRESETS.items())
 
 
 def _everything() -> dict[str, Any]:
@@ -64,6 +94,10 @@ def _everything() -> dict[str, Any]:
 
 def _first_line(cls: type) -> str:
     return inspect.cleandoc(cls.__doc__ or "").splitlines()[0]
+
+
+def _spelt(words: Mapping[str, Any]) -> str:
+    return ", ".join(str(v) if k == "name" else f"{k} = {v}" for k, v in words.items())
 
 
 def _default(field: dataclasses.Field) -> str:

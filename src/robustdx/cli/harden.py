@@ -16,7 +16,7 @@ from robustdx.errors import PlanError
 def harden(
     plan: Annotated[Path | None, typer.Argument(help="Plan in TOML; flags change single keys of it.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run. The same command goes on where it stopped.")] = None,
-    model: Annotated[str | None, typer.Option(help="timm:NAME, torchvision:NAME, cnn, attnmel, or module:callable.")] = None,
+    model: Annotated[str | None, typer.Option(help="timm:NAME, torchvision:NAME, cnn, attnmel, chexnet, or module:callable.")] = None,
     data: Annotated[str | None, typer.Option(help="synthetic, folder:PATH, csv:PATH, medmnist:PATH, ham10000:PATH, ...")] = None,
     objective: Annotated[str | None, typer.Option(help="standard, madry, or with settings: madry,steps=2,step_size=0.75.")] = None,
     threat: Annotated[str | None, typer.Option(help="linf or l2.")] = None,

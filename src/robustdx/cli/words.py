@@ -43,6 +43,13 @@ def method(text: str) -> dict[str, Any]:
     return words
 
 
+def network(text: str) -> dict[str, Any]:
+    """`timm:resnet18,weights=FILE` as a table of a model."""
+    words = method(text)
+    source = words.pop("name")
+    return {"source": source, **words, **({"size": size(str(words["size"]))} if "size" in words else {})}
+
+
 def merged(plan: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A plan with the keys that flags change; what is None is left as it is."""
     out = dict(plan)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robustdx.errors import PlanError
 
-Kind = Literal["binary", "multiclass", "multilabel"]
+Kind = Literal["binary", "multiclass", "multilabel", "ordinal"]
 Pixels = NDArray[np.uint8]
 """(H, W, C) 8-bit pixels; C is 1 or 3."""
 Label = int | tuple[float, ...]
@@ -69,6 +69,8 @@ class Dataset:
     def as_task(self, task: str) -> Dataset:
         """The same images with their labels read as another kind; "auto" leaves them as they are.
 
+        Classes that are read as grades (ordinal) stand in the order of `classes`, from the lowest to the highest.
+
         Raises:
             PlanError: the labels cannot be read that way.
         """
@@ -76,6 +78,8 @@ class Dataset:
             return self
         if self.kind == "binary" and task == "multiclass":
             return replace(self, kind="multiclass")
+        if self.kind in ("binary", "multiclass") and task == "ordinal":
+            return replace(self, kind="ordinal")
         if self.kind == "multiclass" and task == "binary" and len(self.classes) == 2:
             return replace(self, kind="binary")
         has = f"{self.name} has {len(self.classes)} classes and {self.kind} labels"

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from robustdx.data.protocol import Example, Pixels
 from robustdx.errors import DataError, ImageError
@@ -45,6 +46,20 @@ def read_image(path: str | os.PathLike, size: tuple[int, int] | None = None, cha
         ImageError: one sentence that names the file, what is wrong with it and what to do.
     """
     return _fit(_open(Path(path)), size, channels)
+
+
+def metadata(path: Path) -> dict[str, Any]:
+    """What a file says beside its pixels, in the words of Pillow's PNG writer: icc_profile, dpi, exif, and text by key.
+
+    The rotation that a camera notes is left out: `read_image` has applied it. Names of patients may be among it.
+    """
+    with Image.open(path) as image:
+        image.load()
+        info, exif = image.info, image.getexif()
+    exif.pop(ExifTags.Base.Orientation, None)
+    text = {k: v for k, v in info.items() if isinstance(k, str) and isinstance(v, str)} if image.format == "PNG" else {}
+    kept = {k: info[k] for k in ("icc_profile", "dpi") if info.get(k)}
+    return {**kept, **({"exif": exif} if len(exif) else {}), "text": text}
 
 
 def resized(pixels: Pixels, size: tuple[int, int] | None, channels: int) -> Pixels:

@@ -33,6 +33,13 @@ def change_metrics(clean: Answers, attacked: Sequence[Answers], resamples: Resam
     }
 
 
+def goal_metrics(reached: ArrayLike, resamples: Resamples) -> dict[str, Statistic]:
+    """goal_reached: the share of images on which the adversary's goal is reached, of those it can be asked of (not NaN)."""
+    values = np.asarray(reached, dtype=np.float64)
+    totals = resamples.totals({"reached": values == 1, "asked": ~np.isnan(values)})
+    return {"goal_reached": share(totals["reached"], totals["asked"], "the goal can be asked of no image")}
+
+
 def worst_decisions(labels: ArrayLike, clean: ArrayLike, attacked: Sequence[ArrayLike]) -> NDArray[np.int64]:
     """The decision on each image (or finding) that is wrong if any is: the clean one first, then the attacks in order.
 

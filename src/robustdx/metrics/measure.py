@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from numpy.typing import ArrayLike
+
 from robustdx.metrics import ranking
 from robustdx.metrics.accuracy import accuracy_metrics
-from robustdx.metrics.answers import Answers
-from robustdx.metrics.changes import change_metrics
+from robustdx.metrics.answers import Answers, Floats
+from robustdx.metrics.changes import change_metrics, goal_metrics
+from robustdx.metrics.cost import cost_metrics
+from robustdx.metrics.grades import NAMES as GRADES
+from robustdx.metrics.grades import grade_metrics
 from robustdx.metrics.intervals import Resamples, Statistic
 from robustdx.metrics.operating_point import NAMES as OPERATING
 from robustdx.metrics.operating_point import OperatingPoint, operating_metrics
 from robustdx.metrics.ranking import ranking_metrics
 
-ORDER = ("accuracy", "exact_match", "balanced_accuracy", *ranking.NAMES, "precision", "recall", "f1", *OPERATING, "fooling_rate", "broken")
+ORDER = (
+    *("goal_reached", "cost_per_1000", "accuracy", "exact_match", "balanced_accuracy", *GRADES),
+    *(*ranking.NAMES, "precision", "recall", "f1", *OPERATING, "fooling_rate", "broken"),
+)
 """The metrics of a whole cell, in the order they are shown."""
 
 
@@ -35,11 +43,14 @@ def measure(
     *,
     clean: Answers | None = None,
     attacked: Sequence[Answers] = (),
+    reached: Floats | None = None,
+    costs: ArrayLike | None = None,
     scores_say_nothing: str = "",
 ) -> Measured:
     """All metrics of one cell.
 
-    `clean` and `attacked` are what the decisions were before and after, where the cell is of an attack;
+    `clean` and `attacked` are what the decisions were before and after, where the cell is of an attack; `reached` says for each image
+    whether the adversary's goal is, NaN where it cannot be asked, and `costs` what each decision costs;
     `scores_say_nothing` is the reason not to rank by the scores, where there is one.
     """
     found = accuracy_metrics(answers, resamples)
@@ -47,6 +58,12 @@ def measure(
         found |= ranking_metrics(answers, resamples) | operating_metrics(answers, point, resamples)
     if clean is not None:
         found |= change_metrics(clean, attacked, resamples)
+    if answers.kind == "ordinal":
+        found |= grade_metrics(answers, resamples)
+    if reached is not None:
+        found |= goal_metrics(reached, resamples)
+    if costs is not None:
+        found |= cost_metrics(answers, costs, resamples)
     omitted = dict.fromkeys(score_names(answers), scores_say_nothing) if scores_say_nothing else {}
     omitted |= {name: statistic.undefined for name, statistic in found.items() if not statistic.defined}
     metrics = {name: interval(statistic) for name, statistic in found.items() if statistic.defined}

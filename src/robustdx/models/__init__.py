@@ -1,12 +1,29 @@
 """The subjects of an audit: networks, what their pixels and outputs mean, and where they come from."""
 
 from robustdx.models.attnmel import AttnMel
+from robustdx.models.averaged import Averaged
 from robustdx.models.cnn import CNN
 from robustdx.models.crafting import Subject, searching, still
 from robustdx.models.defended import Defended, Purifier
 from robustdx.models.diagnostic import DiagnosticModel
+from robustdx.models.ensemble import Ensemble
 from robustdx.models.folder import save
 from robustdx.models.load import load, new
 from robustdx.models.spec import ModelSpec
 
-__all__ = ["CNN", "AttnMel", "Defended", "DiagnosticModel", "ModelSpec", "Purifier", "Subject", "load", "new", "save", "searching", "still"]
+__all__ = [
+    "CNN",
+    "AttnMel",
+    "Averaged",
+    "Defended",
+    "DiagnosticModel",
+    "Ensemble",
+    "ModelSpec",
+    "Purifier",
+    "Subject",
+    "load",
+    "new",
+    "save",
+    "searching",
+    "still",
+]

@@ -65,9 +65,10 @@ class Subject:
 
     def _counted(self, model: DiagnosticModel, x: Images, draws: Draws) -> Outputs:
         outputs = model(x, draws)
-        self.forwards.update(draws.ids)
+        passes = Counter(draws.ids * model.passes)
+        self.forwards.update(passes)
         if outputs.requires_grad:
-            outputs.register_hook(lambda grad: self.backwards.update(draws.ids))
+            outputs.register_hook(lambda grad: self.backwards.update(passes))
         return outputs
 
 

@@ -41,6 +41,10 @@ class Defended(DiagnosticModel):
         given = draws or Draws(0, tuple(str(i) for i in range(len(x))))
         return self.model(self.purifier(x, given.fork("purify")), draws)
 
+    @property
+    def passes(self) -> int:
+        return self.model.passes
+
     def with_task(self, task: Task) -> Defended:
         return Defended(self.model.with_task(task), self.purifier)
 

@@ -93,6 +93,11 @@ class DiagnosticModel(nn.Module):
         """Whether a call is less precise than `exact`: never here."""
         return False
 
+    @property
+    def passes(self) -> int:
+        """How many passes through the network one call makes."""
+        return 1
+
     def train(self, mode: bool = True) -> Self:
         """Set training or eval mode; an exported program, which refuses to be set, keeps the mode it was exported in."""
         try:

@@ -21,7 +21,7 @@ from robustdx.models.trial import require_sound, warn_of_probabilities
 from robustdx.models.zoo import LIBRARIES, named
 from robustdx.tasks import TASKS, Task
 
-Kind = Literal["binary", "multiclass", "multilabel"]
+Kind = Literal["binary", "multiclass", "multilabel", "ordinal"]
 
 
 def load(spec: ModelSpec, kind: Kind, classes: Sequence[str], *, trust_code: bool = False) -> DiagnosticModel:
@@ -54,7 +54,8 @@ def new(spec: ModelSpec, kind: Kind, classes: Sequence[str], *, trust_code: bool
     source = find(spec, trust_code=trust_code)
     if source.build is None:
         raise ModelError(
-            f"{spec.source} is a finished program without a network to train anew: give timm:NAME, torchvision:NAME, cnn or attnmel"
+            f"{spec.source} is a finished program without a network to train anew: "
+            "give timm:NAME, torchvision:NAME, cnn, attnmel or chexnet"
         )
     return _finished(source.build(task.outputs[-1]), replace(source.config, classes=None), spec, task).train()
 
@@ -71,7 +72,7 @@ def find(spec: ModelSpec, *, trust_code: bool) -> Source:
     if CALLABLE.fullmatch(source):
         return programs.function(source, trust_code)
     raise ModelError(
-        f"there is no model {source!r}: give timm:NAME, torchvision:NAME, cnn, attnmel, a folder (robustdx, Hugging Face), "
+        f"there is no model {source!r}: give timm:NAME, torchvision:NAME, cnn, attnmel, chexnet, a folder (robustdx, Hugging Face), "
         "a .pt2 or TorchScript file, or module:callable"
     )
 
@@ -99,7 +100,7 @@ def _from_file(path: Path, trust_code: bool) -> Source:
             return programs.torchscript(path, trust_code)
     raise ModelError(
         f"{path} holds weights only: give it as weights, and as the model the network it belongs to "
-        "(timm:NAME, torchvision:NAME, cnn, attnmel, module:callable)"
+        "(timm:NAME, torchvision:NAME, cnn, attnmel, chexnet, module:callable)"
     )
 
 

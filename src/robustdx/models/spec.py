@@ -22,7 +22,7 @@ class ModelSpec:
     """Which network, which weights, and what its pixels and outputs mean."""
 
     source: str
-    """`timm:NAME`, `torchvision:NAME`, `cnn` or `attnmel` (with weights); a folder (robustdx, Hugging Face); or, with
+    """`timm:NAME`, `torchvision:NAME`, `cnn`, `attnmel` or `chexnet` (with weights); a folder (robustdx, Hugging Face); or, with
     --trust-code, a `.pt2` program, a TorchScript file or `module:callable`."""
     weights: str | None = None
     """File with the weights: safetensors, or a state dict that torch.save wrote."""

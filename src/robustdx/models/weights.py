@@ -89,7 +89,7 @@ def fitted(build: Callable[[int], nn.Module], outputs: Iterable[int], path: str 
 def fill(network: nn.Module, state: Mapping[str, Tensor], where: str, *, fresh_head: bool = False) -> nn.Module:
     """Give a network its weights, every one of them; `fresh_head` leaves a last layer for other classes as it was drawn."""
     wanted = network.state_dict()
-    state = _renamed(state, wanted)
+    state = _renamed(getattr(network, "renamed", dict)(state), wanted)
     require_names(
         [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")], [k for k in state if k not in wanted], where
     )

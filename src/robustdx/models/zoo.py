@@ -1,4 +1,4 @@
-"""Networks by name: timm's, torchvision's and our own two. Weights are never fetched."""
+"""Networks by name: timm's, torchvision's and the papers' own. Weights are never fetched."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 
 import timm
 import torchvision
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from robustdx.catalogue import unknown
 from robustdx.errors import ModelError
 from robustdx.models.attnmel import AttnMel
+from robustdx.models.chexnet import CheXNet
 from robustdx.models.cnn import CNN
 from robustdx.models.spec import Config, Source
 
@@ -21,7 +23,7 @@ FROM_SIZE = {"vit_": "image_size", "maxvit_": "input_size"}
 
 
 def named(source: str, size: tuple[int, int] | None, channels: int) -> Source:
-    """The network that `timm:NAME`, `torchvision:NAME`, `cnn`, `attnmel` or `attnmel:sigmoid` names, for images of this size.
+    """The network that `timm:NAME`, `torchvision:NAME`, `cnn`, `attnmel`, `attnmel:sigmoid` or `chexnet` names, for images of this size.
 
     Raises:
         ModelError: no such network; the nearest is named.
@@ -98,6 +100,15 @@ def _attnmel(name: str, size: tuple[int, int] | None, channels: int) -> Source:
     return Source(Config(size=(224, 224)), lambda outputs: AttnMel(outputs, normalize_attn=not name))
 
 
+def _chexnet(name: str, size: tuple[int, int] | None, channels: int) -> Source:
+    if channels != 3:
+        raise ModelError(f"chexnet takes 3 channels, mean and std have {channels}: give three values each")
+    if name:
+        raise ModelError(f"the network is called chexnet, got chexnet:{name}: leave out what follows")
+    config = Config(size=(224, 224), mean=IMAGENET_DEFAULT_MEAN, std=IMAGENET_DEFAULT_STD, outputs="probabilities")
+    return Source(config, CheXNet)
+
+
 def _taking(make: Callable[[Mapping[str, Any]], nn.Module], extra: Mapping[str, Any]) -> nn.Module:
     """Make a network with a setting that only some constructors know."""
     try:
@@ -136,5 +147,6 @@ LIBRARIES: dict[str, Callable[[str, tuple[int, int] | None, int], Source]] = {
     "torchvision": torchvision_network,
     "cnn": _cnn,
     "attnmel": _attnmel,
+    "chexnet": _chexnet,
 }
 """Where networks are known by name; what follows the colon is handed over."""

@@ -9,6 +9,8 @@ from robustdx.report.findings import FEW_STEPS, UNSEEN, Findings, estimate
 from robustdx.report.numbers import THREATS, joined, plural, threat_name
 from robustdx.report.words import groups, size
 
+BLACK_BOX = frozenset({"square", "simba", "nes", "hopskipjump", "boundary"})
+ENSEMBLES = frozenset({"cascade"})
 FEW_IMAGES = 200
 """Fewer images than this make a quick look: intervals of several points."""
 
@@ -30,11 +32,13 @@ def cautions(f: Findings) -> list[Caution]:
 
 def limits(f: Findings) -> list[str]:
     """What was not tested, so that nobody reads it into the numbers."""
-    tried = f"Tried: {joined([a.upper() for a in f.attacks])}, white box. " if f.attacks else "No attack was tried. "
+    tried = f"Tried: {joined([a.upper() for a in f.attacks])}. " if f.attacks else "No attack was tried. "
+    asked = bool(f.methods & BLACK_BOX)
+    missing = [*([] if asked else ["attacks without gradients"]), *([] if f.methods & ENSEMBLES else ["ensembles such as AutoAttack"])]
     untried = joined([*(threat_name(t) for t in THREATS if t not in f.threats), "patches", "changes of a few pixels"])
     return [
-        f"{tried}Missing: attacks without gradients, ensembles such as AutoAttack, and attacks adapted to a defence. "
-        "A model that hides its gradient can look stronger here than it is.",
+        f"{tried}Missing: {joined([*missing, 'attacks adapted to a defence'])}."
+        + ("" if asked else " A model that hides its gradient can look stronger here than it is."),
         f"Other kinds of change were not tried: {untried}.",
         "Changes that happen without an adversary (blur, light, noise, hair, another camera or scanner) were not tested.",
         f"All images come from one data set ({f.data.get('name', 'unnamed')}). "

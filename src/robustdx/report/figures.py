@@ -20,7 +20,7 @@ WORST, CHANCE = "#16202b", "#6b7480"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 AXIS = {"showline": True, "linecolor": "#8a939d", "ticks": "outside", "tickcolor": "#8a939d", "zeroline": False, "fixedrange": True}
 Trace = dict[str, Any]
-CURVES = ("accuracy", "balanced_accuracy")
+CURVES = ("goal_reached", "accuracy", "balanced_accuracy")
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,13 @@ class Findings:
         return {**self.run.get("data", {}), **self.results.get("data", {})}
 
     @property
+    def plan(self) -> Mapping[str, Any]:
+        """What was asked for."""
+        return {**self.run.get("plan", {}), **self.results.get("plan", {})}
+
+    @property
     def kind(self) -> str:
-        """ "binary", "multiclass" or "multilabel"."""
+        """ "binary", "multiclass", "multilabel" or "ordinal"."""
         return str(self.data.get("kind", "multiclass"))
 
     @property
@@ -149,12 +154,17 @@ class Findings:
         """The smallest tested budget at which the worst case of a metric lies below a bound."""
         return next((eps for eps, cell in self.curve(threat) if (e := estimate(cell, metric)) and e.value < bound), None)
 
+    def settings(self, attack: str) -> Mapping[str, Any]:
+        """The settings of an attack; those of a cascade hold its `members`."""
+        return next((c.get("settings") or {} for c in self.cells if c["attack"] == attack), {})
+
     def steps(self, attack: str) -> int | None:
-        """Gradient steps of an attack, restarts included; None where its settings do not say."""
-        settings = next((c.get("settings") or {} for c in self.cells if c["attack"] == attack), {})
-        if settings.get("name", attack) == "fgsm":
-            return 1
-        return settings["steps"] * settings.get("restarts", 1) if "steps" in settings else None
+        """Gradient steps of an attack, restarts, targets and members included; None where its settings do not say."""
+        return steps(self.settings(attack), attack)
+
+    def asks(self, attack: str) -> bool:
+        """Whether an attack only asks the network, and never sees its gradient (black box)."""
+        return bool(self.run.get("documents", {}).get(attack, {}).get("black_box", False))
 
     @property
     def strongest(self) -> str | None:
@@ -165,6 +175,21 @@ class Findings:
     def weak(self) -> bool:
         """Whether every attack was a single step or a handful of them: no ground for calling a model robust."""
         return all((self.steps(a) or FEW_STEPS) < FEW_STEPS for a in self.attacks)
+
+    @property
+    def methods(self) -> set[str]:
+        """Names of all methods tried, members of cascades among them."""
+        settings = [self.settings(a) for a in self.attacks]
+        return {str(s["name"]) for own in settings for s in (own, *own.get("members", ())) if "name" in s}
+
+
+def steps(settings: Mapping[str, Any], name: str = "") -> int | None:
+    """Gradient steps that settings ask for; None where they do not say."""
+    if settings.get("members"):
+        return sum(steps(member) or 0 for member in settings["members"]) or None
+    if settings.get("name", name) == "fgsm":
+        return 1
+    return settings["steps"] * settings.get("restarts", 1) * (settings.get("targets") or 1) if "steps" in settings else None
 
 
 def estimate(cell: CellResult | None, metric: str) -> Estimate | None:

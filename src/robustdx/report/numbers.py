@@ -7,13 +7,19 @@ from typing import Any
 from robustdx.report.findings import Estimate
 
 NBSP, DASH, TIMES = "\N{NO-BREAK SPACE}", "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
-RANKINGS = ("auroc", "average_precision")
+RANKINGS = ("auroc", "average_precision", "kappa", "grade_error")
 """Metrics that are no share of images: written 0.912, not 91.2 %."""
+COSTS = ("cost_per_1000",)
+"""Metrics in units of the plan: written 1,240."""
 
 METRICS = {
+    "goal_reached": "Goal reached",
+    "cost_per_1000": "Cost of 1,000",
     "accuracy": "Accuracy",
     "exact_match": "All findings right",
     "balanced_accuracy": "Balanced accuracy",
+    "kappa": "Weighted kappa",
+    "grade_error": "Error in grades",
     "auroc_macro": "AUROC, macro",
     "auroc_micro": "AUROC, micro",
     "average_precision": "Average precision",
@@ -80,9 +86,12 @@ def with_interval(e: Estimate) -> str:
 
 def pair(metric: str, e: Estimate) -> tuple[str, str]:
     """Value and interval as a table shows them."""
-    ranking = metric.startswith(RANKINGS)
-    show = (lambda v: f"{v:.3f}") if ranking else (lambda v: f"{100 * v:.1f}")
+    show = (lambda v: f"{v:,.0f}") if metric in COSTS else (lambda v: f"{v:.3f}") if metric.startswith(RANKINGS) else _in_percent
     return show(e.value), f"{show(e.low)}{DASH}{show(e.high)}" if e.low is not None and e.high is not None else ""
+
+
+def _in_percent(value: float) -> str:
+    return f"{100 * value:.1f}"
 
 
 def count(n: float | None) -> str:

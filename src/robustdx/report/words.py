@@ -6,7 +6,7 @@ grounds for calling a model robust; and an interval says over what it was drawn.
 
 from __future__ import annotations
 
-from robustdx.report import numbers
+from robustdx.report import goals, numbers
 from robustdx.report.findings import Estimate, Findings, estimate
 from robustdx.report.numbers import NBSP, TIMES, count, eps_range, eps_text, hundred, joined, percent, plural, threat_name, with_interval
 
@@ -27,6 +27,8 @@ def headline(f: Findings) -> str:
     if eps is None or worst is None:
         return f"{start}. No attack was tried on it."
     change = "a change too small to see" if eps == f.unseen else f"a change of at most {size(threat, eps)}"
+    if hit := estimate(f.worst(threat, eps), goals.REACHED):
+        return f"{start}; out to {goals.aim(f)}, an adversary succeeds on {hundred(hit.value)} of 100 with {change}."
     return f"{start}, {_compared_with(clean, worst, change, f.weak)}."
 
 
@@ -49,7 +51,7 @@ def tested(f: Findings) -> list[str]:
 
 def came_out(f: Findings) -> list[str]:
     """What came out: clean numbers, where the model gives way, and how often an unseen change turns the answer."""
-    return [_clean(f), *_gives_way(f), *_turned(f)]
+    return [_clean(f), *(goals.reached(f) or [*_gives_way(f), *_turned(f)])]
 
 
 def sure(f: Findings) -> list[str]:
@@ -111,7 +113,23 @@ def _of_groups(f: Findings) -> str:
 
 def _attacks(f: Findings) -> str:
     budgets = joined([_reach(f, t) for t in f.threats])
-    return f"Attacked by {joined([a.upper() for a in f.attacks])}, which know the network (white box); {budgets}."
+    sees, asks = ([a.upper() for a in f.attacks if f.asks(a) == only] for only in (False, True))
+    known = "a network" if f.run.get("surrogates") else "the network"
+    parts = [f"{joined(sees)}, which {_verb(sees, 'know')} {known} (white box)"] if sees else []
+    parts += [f"{joined(asks)}, which only {_verb(asks, 'ask')} it (black box)"] if asks else []
+    return f"Attacked by {', and by '.join(parts)}; {budgets}.{_crafted_on(f)}"
+
+
+def _crafted_on(f: Findings) -> str:
+    """Where the adversary does not have the model."""
+    names = [str(n) for n in f.run.get("surrogates", [])]
+    if not names:
+        return ""
+    return f" The images were crafted on {joined(names)} and then shown to {name(f)} (transfer): who has the model itself finds more."
+
+
+def _verb(names: list[str], verb: str) -> str:
+    return verb if len(names) > 1 else f"{verb}s"
 
 
 def _reach(f: Findings, threat: str) -> str:

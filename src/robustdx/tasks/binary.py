@@ -48,6 +48,15 @@ class Binary:
         """The logit of the positive class."""
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs[:, 1] - outputs[:, 0]
 
+    def scores(self, outputs: Outputs) -> Outputs:
+        """(B, 2): the larger is decided. 0, and the logit above the operating point."""
+        above = self._above(outputs)
+        return torch.stack((torch.zeros_like(above), above), dim=1)
+
+    def log_probabilities(self, outputs: Outputs) -> Outputs:
+        z = self.logit(outputs)
+        return F.logsigmoid(torch.stack((-z, z), dim=1))
+
     def probabilities(self, outputs: Outputs) -> Outputs:
         z = self.logit(outputs)
         return torch.stack((torch.sigmoid(-z), torch.sigmoid(z)), dim=1)
@@ -60,6 +69,9 @@ class Binary:
 
     def margin(self, outputs: Outputs, y: Classes) -> PerImage:
         return _sign(y) * self._above(outputs)
+
+    def margins(self, outputs: Outputs, y: Classes) -> Outputs:
+        return self.margin(outputs, y)[:, None]
 
     def errors(self, outputs: Outputs, y: Classes) -> PerImage:
         return self.fooled(outputs, y).to(outputs.dtype)

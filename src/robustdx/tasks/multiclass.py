@@ -31,6 +31,13 @@ class MultiClass:
     def require_labels(self, y: Classes) -> None:
         require_indices(y, self.classes)
 
+    def scores(self, outputs: Outputs) -> Outputs:
+        """(B, K): the largest is decided."""
+        return outputs
+
+    def log_probabilities(self, outputs: Outputs) -> Outputs:
+        return outputs.log_softmax(1)
+
     def probabilities(self, outputs: Outputs) -> Outputs:
         return outputs.softmax(1)
 
@@ -41,9 +48,11 @@ class MultiClass:
         return F.cross_entropy(outputs, y, reduction="none")
 
     def margin(self, outputs: Outputs, y: Classes) -> PerImage:
+        return self.margins(outputs, y).amin(1)
+
+    def margins(self, outputs: Outputs, y: Classes) -> Outputs:
         own = outputs.gather(1, y[:, None])
-        others = outputs.scatter(1, y[:, None], -float("inf"))
-        return own[:, 0] - others.amax(1)
+        return (own - outputs).scatter(1, y[:, None], float("inf"))
 
     def errors(self, outputs: Outputs, y: Classes) -> PerImage:
         return self.fooled(outputs, y).to(outputs.dtype)

@@ -48,8 +48,10 @@ class MultiLabel:
         return _mean(each, ~y.isnan())
 
     def margin(self, outputs: Outputs, y: Labels) -> PerImage:
-        signed = (2 * y - 1) * outputs
-        return torch.where(y.isnan(), float("inf"), signed).amin(1)
+        return self.margins(outputs, y).amin(1)
+
+    def margins(self, outputs: Outputs, y: Labels) -> Outputs:
+        return torch.where(y.isnan(), float("inf"), (2 * y.nan_to_num() - 1) * outputs)  # NaN would poison the gradient
 
     def errors(self, outputs: Outputs, y: Labels) -> PerImage:
         wrong = (self.decide(outputs) != y) & ~y.isnan()

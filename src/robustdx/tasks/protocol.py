@@ -53,6 +53,13 @@ class Task(Protocol):
         """How far the weakest right decision is from turning, in logits; below 0 it is wrong."""
         ...
 
+    def margins(self, outputs: Outputs, y: Labels) -> Outputs:
+        """(B, R): the margin against each rival, each other class or each finding; infinite where there is none.
+
+        `margin` is the least of them; their order is that of the classes.
+        """
+        ...
+
     def errors(self, outputs: Outputs, y: Labels) -> PerImage:
         """The share of an image's decisions that are wrong, in [0, 1]: 0 or 1 where there is one decision."""
         ...
@@ -68,6 +75,25 @@ class Task(Protocol):
     def divergence(self, outputs: Outputs, reference: Outputs) -> PerImage:
         """Kullback-Leibler divergence KL(reference || outputs) of the predicted distributions, in nats."""
         ...
+
+
+class OneOfSeveral(Task, Protocol):
+    """A task with one decision among several classes: binary, multi-class, grades."""
+
+    def scores(self, outputs: Outputs) -> Outputs:
+        """(B, K): a score for each class, in logits; the largest is decided."""
+        ...
+
+    def log_probabilities(self, outputs: Outputs) -> Outputs:
+        """(B, K), with a gradient where the probabilities themselves have none left."""
+        ...
+
+
+def plain(task: Task) -> Task:
+    """The task below an adversary's aim (`Targeted`, `Aimed`), whose loss says how well outputs agree with a label."""
+    while (inner := getattr(task, "task", None)) is not None:
+        task = inner
+    return task
 
 
 def require_classes(classes: tuple[str, ...], fewest: int) -> None:

@@ -45,6 +45,9 @@ class Targeted:
         """How far the decision is from being the target; below 0 it is the target."""
         return -self.task.margin(outputs, y)
 
+    def margins(self, outputs: Outputs, y: Labels) -> Outputs:
+        return self.margin(outputs, y)[:, None]
+
     def errors(self, outputs: Outputs, y: Labels) -> PerImage:
         """The share of decisions that are as the adversary wants them."""
         return 1 - self.task.errors(outputs, y)

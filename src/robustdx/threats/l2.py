@@ -1,9 +1,10 @@
 """The L2 ball."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Self, final
 
 import torch
+from torch import Tensor
 
 from robustdx.draws import Draws
 from robustdx.tensors import Images, PerImage, l2_norm, per_image
@@ -36,6 +37,9 @@ class L2:
     @property
     def savable(self) -> bool:
         return self.eps * self.levels >= 1 - GRID_SLACK
+
+    def take(self, index: Tensor) -> Self:
+        return self
 
     def project(self, x_adv: Images, x: Images) -> Images:
         """The nearest image in the ball and in [0, 1] at once: clamp(x + t * (x_adv - x)) with the largest t that fits.

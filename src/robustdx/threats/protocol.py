@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, Self
+
+from torch import Tensor
 
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
@@ -31,6 +33,10 @@ class Threat(Protocol):
     @property
     def savable(self) -> bool:
         """Whether the budget reaches one step of the grid; if not, the only image that can be saved is the clean one."""
+        ...
+
+    def take(self, index: Tensor) -> Self:
+        """The threat to some of the images, at these positions or with this flag: one that is the same to all is itself."""
         ...
 
     def project(self, x_adv: Images, x: Images) -> Images:

@@ -46,8 +46,8 @@ class HardenPlan:
     data: str
     """The images: "synthetic", "folder:PATH", "ham10000:PATH", ...; options follow after commas. Learns on the split
     train, chooses on val, never opens test; data without splits are split by patient."""
-    task: Literal["auto", "binary", "multiclass", "multilabel"] = "auto"
-    """What a label means; "auto" takes what the data say (two classes: binary)."""
+    task: Literal["auto", "binary", "multiclass", "multilabel", "ordinal"] = "auto"
+    """What a label means; "auto" takes what the data say (two classes: binary). "ordinal": classes are grades, from mild to severe."""
     objective: Mapping[str, Any] = field(default_factory=lambda: {"name": "standard"})
     """What is learned: a table with `name` ("standard", "madry", ...) and its settings."""
     threat: Literal["linf", "l2"] = "linf"

@@ -1,0 +1,1 @@
+"""The loops that attacks share, each written once: climbing, coming nearer, asking."""
