@@ -151,7 +151,7 @@ def words(audit: Audit) -> dict[str, Any]:
     images = {split: [(e.id, str(e.label), _content(d, e)) for e in d.examples] for split, d in audit.data.items()}
     found = {"weights_sha256": fingerprint(audit.model), "images_key": key(images), "shown": _shown(audit.model)}
     if audit.surrogate is not None:
-        found["surrogate_sha256"] = fingerprint(audit.surrogate)
+        found |= {"surrogate_sha256": fingerprint(audit.surrogate), "surrogate_shown": _shown(audit.surrogate)}
     return {**asked(audit.plan), "precision": audit.precision, **found}
 
 
@@ -170,6 +170,8 @@ def _content(dataset: Dataset, example: Example) -> Any:
 
 def _shown(model: DiagnosticModel) -> dict[str, Any]:
     """What the network is shown of an image: with a network in memory, the plan does not say."""
+    if isinstance(model, Ensemble):
+        return {"members": [_shown(member) for member in model.models]}
     mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
     words = {"size": list(model.size or ()), "mean": mean, "std": std, "outputs": model.outputs}
     return {**words, "purifier": repr(model.purifier)} if isinstance(model, Defended) else words
