@@ -54,7 +54,7 @@ RECIPES: dict[str, Recipe] = {
     "cnn": Recipe("cnn", HAM, (4, 2)),
     "cnn robust": Recipe("cnn", HAM, (0, 3), start="cnn"),
     "binary": Recipe("cnn", CHILDREN, (6, 3)),
-    "14 labels": Recipe("cnn", CHESTS, (8, 4), finding="Effusion"),
+    "14 labels": Recipe("cnn", CHESTS, (30, 10), finding="Effusion"),
 }
 
 
