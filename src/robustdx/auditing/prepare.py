@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from robustdx.attacks import Attack, follows_gradient
+from robustdx.attacks import Attack, follows_gradient, is_minimal
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.run import Audit
 from robustdx.catalogue import document, dump, key
@@ -233,7 +233,8 @@ def _called(source: str, model: DiagnosticModel) -> str:
 def _documented(attack: Attack) -> dict[str, Any]:
     """What an attack and its settings mean, for the report, which knows no attack."""
     about = (inspect.getdoc(type(attack)) or "").partition("\n")[0]
-    return {"about": about, "fields": document(type(attack)), "black_box": not follows_gradient(attack)}
+    kind = {"black_box": not follows_gradient(attack), "minimal": is_minimal(attack)}
+    return {"about": about, "fields": document(type(attack)), **kind}
 
 
 def fingerprint(model: DiagnosticModel) -> str:
