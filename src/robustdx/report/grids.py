@@ -67,7 +67,7 @@ def numbers(f: Findings) -> Grid:
     metrics = [m for m in METRICS if any(estimate(c, m) for c in f.cells)]
     metrics += sorted({m for c in f.cells for m in c["metrics"] if ":" not in m} - set(METRICS))
     notes: dict[str, int] = {}
-    rows = [Row(_attack(c), _budget(c), [_entry(c, m, notes) for m in metrics], _kind(c)) for c in _ordered(f)]
+    rows = [Row(_attack(c), _budget(c) + _part(f, c), [_entry(c, m, notes) for m in metrics], _kind(c)) for c in _ordered(f)]
     return Grid([metric_name(m) for m in metrics], rows, list(notes))
 
 
@@ -132,6 +132,11 @@ def _attack(cell: CellResult) -> str:
 
 def _budget(cell: CellResult) -> str:
     return f"{threat_name(cell['threat'])} {eps_text(cell['threat'], cell['eps'])}" if cell["threat"] else DASH
+
+
+def _part(f: Findings, cell: CellResult) -> str:
+    """Said where an attack was shown some of the images only."""
+    return f", {count(cell['images'])} images" if cell["attack"] != "worst" and f.shown(cell["attack"]) else ""
 
 
 def _size(threat: str, eps: float) -> str:
