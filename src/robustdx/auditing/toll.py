@@ -66,6 +66,5 @@ def queries(e: Evidence) -> dict[str, Any]:
 
 
 def _marks(most: int) -> list[int]:
-    """1, 2, 5, 10, 20, 50, ... up to the first that holds all."""
-    every = [step * 10**k for k in range(len(str(most)) + 1) for step in STEPS]
-    return every[: next(i for i, n in enumerate(every) if n >= most) + 1]
+    """1, 2, 5, 10, 20, 50, ... and at last all that were asked."""
+    return [n for n in (step * 10**k for k in range(len(str(most))) for step in STEPS) if n < most] + [most]
