@@ -36,8 +36,9 @@ def adversaries(f: Findings) -> Adversaries | None:
 
 
 def passes(cell: CellResult) -> float:
-    """Passes per image that an attack was shown."""
-    return float(cell["passes"] / max(1, cell["images"]))
+    """Passes per image that it attacked; one that stops early leaves alone what is wrong already."""
+    attacked = cell["broken"]["of"] if cell.get("early_stop") and "broken" in cell else cell["images"]
+    return float(cell["passes"] / max(1, attacked))
 
 
 def share(cell: CellResult) -> float:

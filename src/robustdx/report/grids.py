@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robustdx.report.findings import CellResult, Estimate, Findings, estimate
+from robustdx.report.goals import REACHED
 from robustdx.report.numbers import DASH, METRICS, count, duration, eps_range, eps_text, metric_name, pair, percent, shown, threat_name
 
 PER_CLASS = "accuracy:"
@@ -82,10 +83,10 @@ def per_class(f: Findings) -> Grid | None:
 
 
 def falloff(f: Findings) -> list[Step]:
-    """Accuracy at every budget of the first threat in the worst case: the strip on the first screen."""
-    threat = f.threats[0] if f.threats else ""
+    """Accuracy (or how often the goal is reached) at every budget of the first threat in the worst case: the strip on the first screen."""
+    threat, metric = f.threats[0] if f.threats else "", REACHED if f.plan.get("goal") else "accuracy"
     columns = [("not attacked", f.clean), *((eps_text(threat, e).removesuffix("/255"), c) for e, c in f.told(threat))]
-    return [Step(title, e) for title, cell in columns if threat and (e := estimate(cell, "accuracy"))]
+    return [Step(title, e) for title, cell in columns if threat and (e := estimate(cell, metric))]
 
 
 def methods(f: Findings) -> list[Method]:

@@ -28,7 +28,7 @@ def headline(f: Findings) -> str:
         return f"{start}. No attack was tried on it."
     change = "a change too small to see" if eps == f.unseen else f"a change of at most {size(threat, eps)}"
     if hit := estimate(f.worst(threat, eps), goals.REACHED):
-        return f"{start}; out to {goals.aim(f)}, an adversary succeeds on {hundred(hit.value)} of 100 with {change}."
+        return f"{start}; out to {goals.aim(f)}, an adversary succeeds on {hundred(hit.value)} of 100 where it can try, with {change}."
     return f"{start}, {_compared_with(clean, worst, change, f.weak)}."
 
 
