@@ -10,6 +10,7 @@ import argparse
 import json
 import platform
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.contenders import Budget, Result, contenders
+from benchmarks.contenders import Budget, Contender, Result, contenders
 from benchmarks.floor import recorded, replay
 from benchmarks.victims import Victim, trained, victim
 from robustdx.threats import Linf
@@ -59,8 +60,12 @@ class Measured:
 
 
 def measure(v: Victim, budget: Budget, repeats: int, handed: bool) -> Measured:
+    """The PGD of every contender."""
+    return rounds(v, contenders(v, budget, handed), repeats)
+
+
+def rounds(v: Victim, runners: dict[str, Contender], repeats: int) -> Measured:
     """Every contender once in each round, ours first and its bare calls right after it."""
-    runners = contenders(v, budget, handed)
     measured = Measured(v.name, sum(len(b.x) for b in v.batches), {who: [] for who in runners})
     for seed in range(repeats):
         for who, run in runners.items():
@@ -85,15 +90,15 @@ def counted(v: Victim, calls: list[Any]) -> dict[str, int]:
     }
 
 
-def ratios(m: Measured) -> list[dict[str, Any]]:
+def ratios(m: Measured, targets: Mapping[tuple[str, str], float] = TARGETS) -> list[dict[str, Any]]:
     """Ours against the fastest peer of each form and against the floor, by both clocks, with the target."""
     found = []
     for form in ("float32", "bfloat16"):
         if m.fastest(form, "cpu"):
             by = {clock: m.median(OURS, clock) / m.median(m.fastest(form, clock), clock) for clock in ("cpu", "wall")}
             peer = m.fastest(form, "wall")
-            found.append({"ours to": f"fastest peer ({peer})", **by, "target": TARGETS.get((m.name, form))})
-    found.append({"ours to": FLOOR, "cpu": m.above_floor(0), "wall": m.above_floor(1), "target": TARGETS["any", FLOOR]})
+            found.append({"ours to": f"fastest peer ({peer})", **by, "target": targets.get((m.name, form))})
+    found.append({"ours to": FLOOR, "cpu": m.above_floor(0), "wall": m.above_floor(1), "target": targets["any", FLOOR]})
     return found
 
 
@@ -108,14 +113,14 @@ def weaker(m: Measured) -> list[str]:
     return said
 
 
-def shown(m: Measured) -> str:
+def shown(m: Measured, targets: Mapping[tuple[str, str], float] = TARGETS) -> str:
     """The table that is printed."""
     lines = [f"\n{m.name}: {m.images} images", f"{'':24s}{'CPU s':>9s}{'wall s':>9s}{'robust acc.':>13s}{'saved':>8s}   ours minus theirs"]
     for who in m.results:
         line = f"{who:24s}{m.median(who, 'cpu'):9.1f}{m.median(who, 'wall'):9.1f}"
         line += f"{float(m.standing(who, 'found').mean()):13.3f}{float(m.standing(who, 'saved').mean()):8.3f}"
         lines.append(line + ("" if who == OURS else "   {:+.3f} (noise {:.3f})".format(*m.lag(who, "found"))))
-    for r in ratios(m):
+    for r in ratios(m, targets):
         aim = (
             ""
             if r["target"] is None
@@ -125,7 +130,7 @@ def shown(m: Measured) -> str:
     return "\n".join(lines)
 
 
-def written(m: Measured) -> dict[str, Any]:
+def written(m: Measured, targets: Mapping[tuple[str, str], float] = TARGETS) -> dict[str, Any]:
     """What goes into attacks.json."""
     rows = {
         who: {
@@ -136,7 +141,7 @@ def written(m: Measured) -> dict[str, Any]:
         }
         for who, results in m.results.items()
     }
-    exact = [{k: round(v, 4) if isinstance(v, float) else v for k, v in r.items()} for r in ratios(m)]
+    exact = [{k: round(v, 4) if isinstance(v, float) else v for k, v in r.items()} for r in ratios(m, targets)]
     return {"network": m.name, "images": m.images, "contenders": rows, "ratios": exact, "passes_of_ours": m.passes[0]}
 
 
@@ -145,7 +150,9 @@ def machine() -> dict[str, Any]:
     told = Path("/proc/cpuinfo")
     lines = told.read_text().splitlines() if told.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    peers = {name: version(name) for name in ("torch", "torchattacks", "foolbox", "adversarial-robustness-toolbox")}
+    peers = {
+        name: version(name) for name in ("torch", "torchattacks", "foolbox", "adversarial-robustness-toolbox", "adv-lib", "pyautoattack")
+    }
     return {"processor": names[0] if names else platform.processor(), "threads": torch.get_num_threads(), "versions": peers}
 
 

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from benchmarks.victims import Victim
 from peers.pgd import PEERS
-from robustdx.attacks import PGD
+from robustdx.attacks import PGD, Attack
 from robustdx.auditing.cell import attacked_rows, clean_rows, is_right
 from robustdx.models import Subject
-from robustdx.threats import Linf
+from robustdx.threats import Linf, Threat
+
+SLACK = 1e-4
+"""An answer may be so much outside of eps: float32."""
 
 
 @dataclass(frozen=True)
@@ -58,34 +61,45 @@ def contenders(victim: Victim, budget: Budget, handed: bool) -> dict[str, Conten
 
 
 def ours(victim: Victim, budget: Budget, seed: int) -> Result:
+    """Our PGD."""
+    return audited(victim, PGD(steps=budget.steps, step_size=budget.step_size), budget.threat, "pgd", seed)
+
+
+def audited(victim: Victim, attack: Attack, threat: Threat, name: str, seed: int) -> Result:
     """The audit's whole path: clean records, the attack, both verdicts in float32."""
-    attack = PGD(steps=budget.steps, step_size=budget.step_size)
     cpu, wall, rows = cpu_seconds(), time.perf_counter(), []
     for batch in victim.batches:
         clean = clean_rows(victim.exact, batch, seed)
-        rows += attacked_rows(Subject(victim.exact, victim.fast), batch, clean, attack, budget.threat, "pgd", seed)[0]
+        rows += attacked_rows(Subject(victim.exact, victim.fast), batch, clean, attack, threat, name, seed)[0]
     spent = cpu_seconds() - cpu, time.perf_counter() - wall
     return Result(*spent, *(torch.tensor([is_right(row, form) for row in rows]) for form in ("searched", "saved")))
 
 
 def theirs(victim: Victim, budget: Budget, peer: str, network: nn.Module, seed: int) -> Result:
+    """A peer's PGD."""
+    return timed(victim, lambda x, y: PEERS[peer](network, x, y, budget.threat, budget.steps, budget.step_size, True), budget.threat, seed)
+
+
+def timed(victim: Victim, call: Callable[[Tensor, Tensor], Tensor], threat: Threat, seed: int) -> Result:
     """The peer's attack alone is timed; judging its images is on us."""
     torch.manual_seed(seed)
     images = [(b.x.contiguous(), b.y) for b in victim.batches]
     cpu, wall = cpu_seconds(), time.perf_counter()
-    x_adv = [PEERS[peer](network, x, y, budget.threat, budget.steps, budget.step_size, True) for x, y in images]
+    x_adv = [call(x, y) for x, y in images]
     spent = cpu_seconds() - cpu, time.perf_counter() - wall
-    return Result(*spent, *judged(victim, x_adv, budget))
+    return Result(*spent, *judged(victim, x_adv, threat))
 
 
 @torch.no_grad()
-def judged(victim: Victim, x_adv: list[Tensor], budget: Budget) -> tuple[Tensor, Tensor]:
-    """Which images stand, as found and as saved."""
+def judged(victim: Victim, x_adv: list[Tensor], threat: Threat) -> tuple[Tensor, Tensor]:
+    """Which images stand, as found and as saved; one that was changed by more than the budget stands."""
     task, found, saved = victim.exact.task, [], []
     for x, b in zip(x_adv, victim.batches, strict=True):
-        x = x.detach().contiguous(memory_format=torch.channels_last)
-        found.append(~task.fooled(victim.exact(x.clamp(0, 1)), b.y))
-        saved.append(~task.fooled(victim.exact(budget.threat.snap(x, b.x)), b.y))
+        x = x.detach().clamp(0, 1).contiguous(memory_format=torch.channels_last)
+        clean = ~task.fooled(victim.exact(b.x), b.y)
+        inside = threat.distance(x, b.x) <= threat.eps * (1 + SLACK)
+        found.append(torch.where(inside, ~task.fooled(victim.exact(x), b.y), clean))
+        saved.append(torch.where(inside, ~task.fooled(victim.exact(threat.snap(x, b.x)), b.y), clean))
     return torch.cat(found), torch.cat(saved)
 
 

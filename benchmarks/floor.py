@@ -23,8 +23,8 @@ class Call:
     images: int
     grad: bool
     """Whether it was made so that a gradient can follow."""
-    backward: bool = False
-    """Whether one did."""
+    backward: int = 0
+    """How many did: one for each rival in some attacks."""
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def _hooks(model: DiagnosticModel, calls: list[Call]) -> Iterator[torch.utils.ho
         call = Call(model, len(args[0]), args[0].requires_grad)
         calls.append(call)
         if outputs.requires_grad:
-            outputs.register_hook(lambda grad: setattr(call, "backward", True))
+            outputs.register_hook(lambda grad: setattr(call, "backward", call.backward + 1))
 
     yield model.network.register_forward_hook(seen)
 
@@ -59,6 +59,6 @@ def replay(victim: Victim, calls: list[Call]) -> tuple[float, float]:
         z = stock[call.model][: call.images].detach().requires_grad_(call.grad)
         with torch.set_grad_enabled(call.grad):
             outputs = call.model.network(z)
-        if call.backward:
-            torch.autograd.grad(outputs, z, torch.ones_like(outputs))
+        for more in range(call.backward - 1, -1, -1):
+            torch.autograd.grad(outputs, z, torch.ones_like(outputs), retain_graph=more > 0)
     return cpu_seconds() - cpu, time.perf_counter() - wall

@@ -1,4 +1,4 @@
-"""The APGD and AutoAttack of torchattacks, called as their users call them, with the steps of the reference.
+"""The APGD, FAB, Square and AutoAttack of torchattacks and of the reference, called as their users call them, with the same steps.
 
 torchattacks takes 10 steps unless it is told otherwise; Croce & Hein (2020) and their code take 100.
 """
@@ -52,6 +52,29 @@ def autoattack(network: nn.Module, x: Tensor, y: Tensor, threat: Threat, classes
             member.steps = STEPS
     found: Tensor = attack(x.contiguous(), y)
     return found
+
+
+def square(network: nn.Module, x: Tensor, y: Tensor, threat: Threat, classes: int) -> Tensor:
+    """Square with the 5,000 queries of AutoAttack."""
+    import torchattacks
+
+    found: Tensor = torchattacks.Square(network, n_queries=5000, **_norm(threat))(x.contiguous(), y)
+    return found
+
+
+def reference(*members: str) -> Auto:
+    """AutoAttack by its authors (pyautoattack): the standard ensemble, or some of its members with as many steps as there."""
+
+    def run(network: nn.Module, x: Tensor, y: Tensor, threat: Threat, classes: int) -> Tensor:
+        import pyautoattack
+
+        attack = pyautoattack.AutoAttack(network, version="standard", **_norm(threat))
+        attack.attacks_to_run = list(members) or attack.attacks_to_run
+        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = min(9, classes - 1)
+        found: Tensor = attack.run_standard_evaluation(x.contiguous(), y, batch_size=len(x))[0]
+        return found
+
+    return run
 
 
 PEERS: Mapping[str, Auto] = {"apgd-ce": apgd("ce"), "apgd-dlr": apgd("dlr"), "apgd-t": apgd_targeted, "autoattack": autoattack}

@@ -8,7 +8,7 @@ from torch import nn
 
 import robustdx
 from robustdx.data.in_memory import from_torch
-from robustdx.errors import PlanError
+from robustdx.errors import PlanError, RunError
 from robustdx.models import DiagnosticModel
 from robustdx.records import read_table
 from robustdx.tasks import MultiClass
@@ -75,3 +75,10 @@ def test_a_surrogate_for_other_images_is_refused(tmp_path):
     with pytest.raises(PlanError, match="6x6 with 3 channels, got one for 6x7"):
         attacked(tmp_path / "run", [other])
     assert not (tmp_path / "run").exists()
+
+
+def test_another_surrogate_is_another_run(tmp_path):
+    attacked(tmp_path / "run", [network(1, 0.3)])
+    darker = DiagnosticModel(network(1, 0.3), MultiClass(CLASSES), size=(SIZE, SIZE), mean=(0.1,) * 3)
+    with pytest.raises(RunError, match="another plan"):
+        attacked(tmp_path / "run", [darker])

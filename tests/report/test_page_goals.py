@@ -29,7 +29,8 @@ def with_goal(folder, goal, reached=(0.1, 0.4, 0.9), **metrics):
 def test_the_headline_and_the_answers_speak_of_the_goal(tmp_path):
     f = read(with_goal(tmp_path / "run", HIDE))
     assert words.headline(f).endswith(
-        "out to hide Effusion while every other finding stays as it is, an adversary succeeds on 90 of 100 with a change too small to see."
+        "out to hide Effusion while every other finding stays as it is, an adversary succeeds on 90 of 100 where it can try, "
+        "with a change too small to see."
     )
     _, said = words.came_out(f)
     assert f"It succeeded on 40{NBSP}% at 1/255 and 90{NBSP}% at 2/255, 10{NBSP}% without any attack" in said

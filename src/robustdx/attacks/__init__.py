@@ -18,7 +18,7 @@ from robustdx.attacks.momentum import PRESETS as MOMENTUM
 from robustdx.attacks.momentum import Momentum
 from robustdx.attacks.nes import NES
 from robustdx.attacks.pgd import PGD
-from robustdx.attacks.protocol import Attack, Iterative, Model, follows_gradient
+from robustdx.attacks.protocol import Attack, Iterative, Model, follows_gradient, is_minimal
 from robustdx.attacks.simba import SimBA
 from robustdx.attacks.smia import PRESETS as SMIA_RELEASED
 from robustdx.attacks.smia import SMIA
@@ -67,4 +67,5 @@ __all__ = [
     "SimBA",
     "Square",
     "follows_gradient",
+    "is_minimal",
 ]

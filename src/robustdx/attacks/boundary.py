@@ -42,6 +42,7 @@ class Boundary:
     """
 
     black_box: ClassVar[bool] = True
+    minimal: ClassVar[bool] = True
 
     queries: int = 5000
     """Images that are tried, those of the random start included."""

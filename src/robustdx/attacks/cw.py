@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -43,6 +43,8 @@ class CW:
     Cost per image: 1 + search_steps * steps forward and backward passes, one backward pass for each rival at x (at most 10; none
     in a binary task), one forward pass more for each round, and 5 at the end.
     """
+
+    minimal: ClassVar[bool] = True
 
     confidence: float = 0.0
     """By how many logits the decision must turn; 0 finds the nearest image."""

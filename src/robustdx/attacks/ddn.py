@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
@@ -33,6 +33,8 @@ class DDN:
     Cost per image: steps forward and backward passes, one backward pass for each rival at the first (at most 10; none in a binary
     task), and 6 forward passes at the end.
     """
+
+    minimal: ClassVar[bool] = True
 
     steps: int = 100
     """Gradient steps."""

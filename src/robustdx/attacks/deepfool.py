@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
@@ -31,6 +31,8 @@ class DeepFool:
     Cost per image: one forward pass and at most `rivals` backward passes for each step until it is beaten (usually 2 or 3;
     one backward pass in a binary task), and 5 forward passes at the end.
     """
+
+    minimal: ClassVar[bool] = True
 
     steps: int = 50
     """Steps at most."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
@@ -41,6 +41,8 @@ class FAB:
     task), or with `targets` restarts * targets * steps of both, and one backward pass for each rival (at most 10); for each walk one
     forward pass more, and 5 at the end.
     """
+
+    minimal: ClassVar[bool] = True
 
     steps: int = 100
     """Steps of each walk."""

@@ -50,6 +50,7 @@ class HopSkipJump:
     """
 
     black_box: ClassVar[bool] = True
+    minimal: ClassVar[bool] = True
 
     queries: int = 5000
     """Images that are tried, those of the random start included."""

@@ -42,6 +42,11 @@ class Iterative(Attack, Protocol):
         ...
 
 
+def is_minimal(attack: Attack) -> bool:
+    """Whether an attack looks for the smallest change, not just for one inside eps: it says `minimal`, and was not told to stop early."""
+    return bool(getattr(attack, "minimal", False)) and not getattr(attack, "early_stop", False)
+
+
 def follows_gradient(attack: Attack) -> bool:
     """Whether an attack needs the gradient of the model. One that only asks says `black_box`; a cascade needs what its members need."""
     members = getattr(attack, "members", (attack,))

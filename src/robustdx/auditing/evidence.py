@@ -40,6 +40,8 @@ class Evidence:
     """(N, 2) forward and backward passes of each image; empty for the worst case."""
     members: Sequence[str | None] = ()
     """(N,) the member of a cascade that broke each image; empty where the records do not say."""
+    distances: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
+    """(N,) how far each image as found is from the true one, in the units of eps; empty for the worst case."""
 
     @classmethod
     def read(cls, cell: Cell, records: pa.Table, seconds: float | None) -> Evidence:
@@ -58,6 +60,7 @@ class Evidence:
             {form: _goals(records, form) for form in seen if _has_goal(records, form)},
             np.stack([records["forwards"].to_numpy(), records["backwards"].to_numpy()], axis=1),
             records["member"].to_pylist() if "member" in records.column_names else (),
+            records["searched_distance"].to_numpy(),
         )
 
     @property
@@ -100,6 +103,7 @@ class Evidence:
             goals=goals,
             passes=self.passes[at],
             members=[self.members[n] for n in at] if self.members else (),
+            distances=self.distances[at] if len(self.distances) else self.distances,
         )
 
     def spread(self, over: Evidence) -> Evidence:

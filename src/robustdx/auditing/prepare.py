@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from robustdx.attacks import Attack, follows_gradient
+from robustdx.attacks import Attack, follows_gradient, is_minimal
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.run import Audit
 from robustdx.catalogue import document, dump, key
@@ -151,7 +151,7 @@ def words(audit: Audit) -> dict[str, Any]:
     images = {split: [(e.id, str(e.label), _content(d, e)) for e in d.examples] for split, d in audit.data.items()}
     found = {"weights_sha256": fingerprint(audit.model), "images_key": key(images), "shown": _shown(audit.model)}
     if audit.surrogate is not None:
-        found["surrogate_sha256"] = fingerprint(audit.surrogate)
+        found |= {"surrogate_sha256": fingerprint(audit.surrogate), "surrogate_shown": _shown(audit.surrogate)}
     return {**asked(audit.plan), "precision": audit.precision, **found}
 
 
@@ -170,6 +170,8 @@ def _content(dataset: Dataset, example: Example) -> Any:
 
 def _shown(model: DiagnosticModel) -> dict[str, Any]:
     """What the network is shown of an image: with a network in memory, the plan does not say."""
+    if isinstance(model, Ensemble):
+        return {"members": [_shown(member) for member in model.models]}
     mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
     words = {"size": list(model.size or ()), "mean": mean, "std": std, "outputs": model.outputs}
     return {**words, "purifier": repr(model.purifier)} if isinstance(model, Defended) else words
@@ -231,7 +233,8 @@ def _called(source: str, model: DiagnosticModel) -> str:
 def _documented(attack: Attack) -> dict[str, Any]:
     """What an attack and its settings mean, for the report, which knows no attack."""
     about = (inspect.getdoc(type(attack)) or "").partition("\n")[0]
-    return {"about": about, "fields": document(type(attack)), "black_box": not follows_gradient(attack)}
+    kind = {"black_box": not follows_gradient(attack), "minimal": is_minimal(attack)}
+    return {"about": about, "fields": document(type(attack)), **kind}
 
 
 def fingerprint(model: DiagnosticModel) -> str:

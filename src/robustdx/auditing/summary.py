@@ -48,9 +48,8 @@ def summarise(store: Store, resamples: int | None = None, seed: int = 0) -> dict
         raise RunError(f"expected at least one whole cell in {store.path}, found none: run the audit's command again to go on")
     resamples = resamples or int(run.get("bootstrap", 1000))
     point = operating_point(evidence, run["data"])
-    cells = [
-        c for split in _by_split(evidence) for c in _Split(run["data"], point, split, resamples, seed, _costs(run), _asking(run)).cells()
-    ]
+    labels = _labels(run, "black_box"), _labels(run, "minimal")
+    cells = [c for split in _by_split(evidence) for c in _Split(run["data"], point, split, resamples, seed, _costs(run), *labels).cells()]
     grouped = all(e.patient_count is not None for e in evidence)
     return {
         "schema": SCHEMA,
@@ -83,6 +82,8 @@ class _Split:
     """What each decision costs, where the adversary's goal says so."""
     asking: frozenset[str] = frozenset()
     """Labels of the attacks that only ask the network."""
+    minimal: frozenset[str] = frozenset()
+    """Labels of those that look for the smallest change."""
 
     def cells(self) -> Iterator[dict[str, Any]]:
         """Clean first, then by threat and eps, the worst case after its attacks."""
@@ -116,7 +117,7 @@ class _Split:
 
     def _toll(self, e: Evidence) -> dict[str, Any]:
         several = self.data["kind"] == "multilabel" and e.form not in e.goals
-        return toll(e, asks=e.cell.attack in self.asking, several=several)
+        return toll(e, asks=e.cell.attack in self.asking, minimal=e.cell.attack in self.minimal, several=several)
 
     def _answers(self, e: Evidence, form: str) -> Answers:
         return e.answers(self.data["kind"], self.data["classes"], form)
@@ -126,8 +127,9 @@ def _costs(run: Mapping[str, Any]) -> Sequence[Sequence[float]] | None:
     return (run.get("plan", {}).get("goal") or {}).get("costs")
 
 
-def _asking(run: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(label for label, about in run.get("documents", {}).items() if about.get("black_box"))
+def _labels(run: Mapping[str, Any], kind: str) -> frozenset[str]:
+    """Labels of the attacks of a kind."""
+    return frozenset(label for label, about in run.get("documents", {}).items() if about.get(kind))
 
 
 def _facts(e: Evidence) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustdx.auditing.evidence import Evidence
+from robustdx.auditing.nearest import nearest
 from robustdx.metrics.queries import query_curve
 from robustdx.records import called
 
@@ -15,8 +16,8 @@ STEPS = (1, 2, 5)
 """Numbers of queries at which a curve is read, in each power of ten."""
 
 
-def toll(e: Evidence, *, asks: bool, several: bool) -> dict[str, Any]:
-    """The counts of one cell: `broken`, `members` of a cascade, and the `queries` of an attack that only asks.
+def toll(e: Evidence, *, asks: bool, minimal: bool, several: bool) -> dict[str, Any]:
+    """The counts of one cell: `broken`, `members` of a cascade, the `queries` of an attack that only asks, the `nearest` of a minimal one.
 
     `several` says that an image has several decisions and the adversary no goal: then an image is followed to its end, and nobody
     knows after how many queries the first of its decisions turned.
@@ -26,6 +27,8 @@ def toll(e: Evidence, *, asks: bool, several: bool) -> dict[str, Any]:
         found["members"] = members(e)
     if asks and e.cell.early_stop and not several and len(e.passes):
         found["queries"] = queries(e)
+    if minimal and not several and not e.goals and len(e.distances):
+        found["nearest"] = nearest(e)
     return found
 
 
@@ -63,6 +66,5 @@ def queries(e: Evidence) -> dict[str, Any]:
 
 
 def _marks(most: int) -> list[int]:
-    """1, 2, 5, 10, 20, 50, ... up to the first that holds all."""
-    every = [step * 10**k for k in range(len(str(most)) + 1) for step in STEPS]
-    return every[: next(i for i, n in enumerate(every) if n >= most) + 1]
+    """1, 2, 5, 10, 20, 50, ... and at last all that were asked."""
+    return [n for n in (step * 10**k for k in range(len(str(most))) for step in STEPS) if n < most] + [most]

@@ -162,6 +162,16 @@ class Findings:
         """Gradient steps of an attack, restarts, targets and members included; None where its settings do not say."""
         return steps(self.settings(attack), attack)
 
+    def shown(self, attack: str) -> int | None:
+        """How many images an attack was shown, where that is not all of them."""
+        images = next((c["images"] for c in self.cells if c["attack"] == attack), None)
+        return images if images and images < self.clean.get("images", 0) else None
+
+    def named(self, attack: str) -> str:
+        """What the page calls an attack."""
+        shown = self.shown(attack)
+        return attack.upper() + (f" (on {shown} of the images)" if shown else "")
+
     def asks(self, attack: str) -> bool:
         """Whether an attack only asks the network, and never sees its gradient (black box)."""
         return bool(self.run.get("documents", {}).get(attack, {}).get("black_box", False))

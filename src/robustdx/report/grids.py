@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robustdx.report.findings import CellResult, Estimate, Findings, estimate
+from robustdx.report.goals import REACHED
 from robustdx.report.numbers import DASH, METRICS, count, duration, eps_range, eps_text, metric_name, pair, percent, shown, threat_name
 
 PER_CLASS = "accuracy:"
@@ -67,7 +68,7 @@ def numbers(f: Findings) -> Grid:
     metrics = [m for m in METRICS if any(estimate(c, m) for c in f.cells)]
     metrics += sorted({m for c in f.cells for m in c["metrics"] if ":" not in m} - set(METRICS))
     notes: dict[str, int] = {}
-    rows = [Row(_attack(c), _budget(c), [_entry(c, m, notes) for m in metrics], _kind(c)) for c in _ordered(f)]
+    rows = [Row(_attack(c), _budget(c) + _part(f, c), [_entry(c, m, notes) for m in metrics], _kind(c)) for c in _ordered(f)]
     return Grid([metric_name(m) for m in metrics], rows, list(notes))
 
 
@@ -82,10 +83,10 @@ def per_class(f: Findings) -> Grid | None:
 
 
 def falloff(f: Findings) -> list[Step]:
-    """Accuracy at every budget of the first threat in the worst case: the strip on the first screen."""
-    threat = f.threats[0] if f.threats else ""
+    """Accuracy (or how often the goal is reached) at every budget of the first threat in the worst case: the strip on the first screen."""
+    threat, metric = f.threats[0] if f.threats else "", REACHED if f.plan.get("goal") else "accuracy"
     columns = [("not attacked", f.clean), *((eps_text(threat, e).removesuffix("/255"), c) for e, c in f.told(threat))]
-    return [Step(title, e) for title, cell in columns if threat and (e := estimate(cell, "accuracy"))]
+    return [Step(title, e) for title, cell in columns if threat and (e := estimate(cell, metric))]
 
 
 def methods(f: Findings) -> list[Method]:
@@ -132,6 +133,11 @@ def _attack(cell: CellResult) -> str:
 
 def _budget(cell: CellResult) -> str:
     return f"{threat_name(cell['threat'])} {eps_text(cell['threat'], cell['eps'])}" if cell["threat"] else DASH
+
+
+def _part(f: Findings, cell: CellResult) -> str:
+    """Said where an attack was shown some of the images only."""
+    return f", {count(cell['images'])} images" if cell["attack"] != "worst" and f.shown(cell["attack"]) else ""
 
 
 def _size(threat: str, eps: float) -> str:

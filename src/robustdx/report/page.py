@@ -15,12 +15,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
-from robustdx.report import cautions, figures, grids, words
+from robustdx.report import blame, cautions, figures, grids, words
+from robustdx.report.adversaries import adversaries
 from robustdx.report.findings import Findings, read
 from robustdx.report.glossary import GLOSSARY
 from robustdx.report.numbers import TIMES, count, duration, shown
 from robustdx.report.pictures import examples
-from robustdx.report.tables import write_tables
+from robustdx.report.queries import query_curves
+from robustdx.report.tables import write_table, write_tables
 from robustdx.store import Store
 
 RESULT = re.compile(r"((?:more than |fewer than )?\b\d[\d.,]*(?:\N{NO-BREAK SPACE}%(?! intervals)| of 100\b))")
@@ -36,16 +38,18 @@ def write_report(folder: Path) -> Path:
         RunError: no results, results of another schema, or a folder that cannot be written.
     """
     folder = Path(folder)
-    page = render(read(folder), folder)
+    store, f = Store(folder), read(folder)
+    page = render(f, folder)
     write_tables(folder)
-    Store(folder).write_bytes("report.html", page.encode())
+    write_table(store, "broken", blame.HEADER, blame.broken_rows(store, f.data))
+    store.write_bytes("report.html", page.encode())
     return folder / "report.html"
 
 
 def render(f: Findings, folder: Path) -> str:
     """The page as text. Everything from the run is escaped; the only scripts are ours and plotly's, named by their hash."""
-    plots = figures.curves(f)
-    scripts = [_plotly(), _source("report.js")] if plots else []
+    plots, queries = figures.curves(f), query_curves(f)
+    scripts = [_plotly(), _source("report.js")] if plots or queries else []
     return (
         _templates()
         .get_template("report.html.j2")
@@ -58,6 +62,8 @@ def render(f: Findings, folder: Path) -> str:
             falloff=grids.falloff(f),
             legend=figures.legend(f),
             plots=plots,
+            queries=queries,
+            who=adversaries(f),
             numbers=grids.numbers(f),
             classes=grids.per_class(f),
             examples=examples(folder, f),

@@ -3,6 +3,7 @@
 metrics.csv     a row per cell and metric
 accuracy.csv    a row per budget, a column per attack: "0.412 [0.371, 0.455]"
 images.csv      a row per cell and image
+broken.csv      a row per budget and image: who broke it (see `blame`)
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from robustdx.store import Store
 METRICS = ("attack", "threat", "eps_255", "split", "metric", "value", "low", "high", "images", "patients")
 IMAGES = (
     *("cell", "attack", "threat", "eps_255", "split", "id", "patient", "label"),
-    *("clean", "searched", "saved", "searched_distance", "saved_distance", "forwards", "backwards"),
+    *("clean", "searched", "saved", "searched_distance", "saved_distance", "forwards", "backwards", "member"),
 )
 WIDE = ("accuracy", "balanced_accuracy")
 """What accuracy.csv shows."""
@@ -37,13 +38,13 @@ def write_tables(folder: Path) -> None:
     """
     store = Store(Path(folder))
     results = _results(store)
-    _write(store, "metrics", METRICS, metric_rows(results["cells"]))
+    write_table(store, "metrics", METRICS, metric_rows(results["cells"]))
     attacks = list(dict.fromkeys(c["attack"] for c in results["cells"] if c["attack"] not in ("clean", "worst")))
     columns = ["clean", *attacks, *(["worst"] if attacks else [])]
-    _write(
+    write_table(
         store, "accuracy", ("metric", "split", "threat", "eps_255", "images", "patients", *columns), wide_rows(results["cells"], columns)
     )
-    _write(store, "images", IMAGES, image_rows(store, results["data"]))
+    write_table(store, "images", IMAGES, image_rows(store, results["data"]))
 
 
 def metric_rows(cells: Sequence[CellResult]) -> Iterator[tuple]:
@@ -80,7 +81,8 @@ def image_rows(store: Store, data: Mapping[str, Any]) -> Iterator[tuple]:
         for record in records.to_pylist():
             decided = (named(record[f"{form}_decision"], data) for form in ("clean", "searched", "saved"))
             ends = (_number(record["searched_distance"]), _number(record["saved_distance"]), record["forwards"], record["backwards"])
-            yield *_place(cell), record["id"], _blank(record["patient"]), named(record["label"], data), *decided, *ends
+            by = _blank(record.get("member"))
+            yield *_place(cell), record["id"], _blank(record["patient"]), named(record["label"], data), *decided, *ends, by
 
 
 def named(answer: Sequence[float] | None, data: Mapping[str, Any]) -> str:
@@ -115,7 +117,9 @@ def _blank(value: Any) -> Any:
     return "" if value is None else value
 
 
-def _write(store: Store, name: str, header: Sequence[str], rows: Rows) -> None:
+def write_table(store: Store, name: str, header: Sequence[str], rows: Rows) -> None:
+    """Write one table of a run, whole or not at all."""
+
     def fill(path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")

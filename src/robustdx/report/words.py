@@ -28,7 +28,7 @@ def headline(f: Findings) -> str:
         return f"{start}. No attack was tried on it."
     change = "a change too small to see" if eps == f.unseen else f"a change of at most {size(threat, eps)}"
     if hit := estimate(f.worst(threat, eps), goals.REACHED):
-        return f"{start}; out to {goals.aim(f)}, an adversary succeeds on {hundred(hit.value)} of 100 with {change}."
+        return f"{start}; out to {goals.aim(f)}, an adversary succeeds on {hundred(hit.value)} of 100 where it can try, with {change}."
     return f"{start}, {_compared_with(clean, worst, change, f.weak)}."
 
 
@@ -113,7 +113,7 @@ def _of_groups(f: Findings) -> str:
 
 def _attacks(f: Findings) -> str:
     budgets = joined([_reach(f, t) for t in f.threats])
-    sees, asks = ([a.upper() for a in f.attacks if f.asks(a) == only] for only in (False, True))
+    sees, asks = ([f.named(a) for a in f.attacks if f.asks(a) == only] for only in (False, True))
     known = "a network" if f.run.get("surrogates") else "the network"
     parts = [f"{joined(sees)}, which {_verb(sees, 'know')} {known} (white box)"] if sees else []
     parts += [f"{joined(asks)}, which only {_verb(asks, 'ask')} it (black box)"] if asks else []
