@@ -1,6 +1,6 @@
 """A table of images with a column split, by patient: 45 % train, 10 % val, 45 % test, so that small sets leave enough to attack.
 
-python reproduce/halves.py INDEX.csv OUT.csv --patient patient --label diagnosis
+python -m reproduce.halves INDEX.csv OUT.csv --patient patient --label diagnosis
 """
 
 from __future__ import annotations

@@ -62,3 +62,24 @@ def _interval(q: Question, resamples: int, seed: int) -> tuple[float, float]:
     means = totals["away"].values[1:, 0] / totals["n"].values[1:, 0]
     low, high = np.percentile(means, (2.5, 97.5))
     return float(low), float(high)
+
+
+def line(values: Sequence[str]) -> str:
+    """A row of a table."""
+    return "| " + " | ".join(values) + " |"
+
+
+def page(title: str, answers: Sequence[Answer]) -> list[str]:
+    """A family of answers as a table, and how many of each there are."""
+    head = ["claim", "answer", "difference", "95 % interval", "p (Holm)", "images", "patients"]
+    lines = [f"### {title}", "", line(head), line(["---"] * len(head))]
+    for a in answers:
+        q = a.question
+        numbers = [f"{a.difference:+.3f}", f"{a.low:+.3f} to {a.high:+.3f}", f"{a.p:.4f}", str(len(q.first)), str(len(set(q.patients)))]
+        lines.append(line([q.claim, f"**{a.words}**", *numbers]))
+    return [*lines, "", tally(answers), ""]
+
+
+def tally(answers: Sequence[Answer]) -> str:
+    counts = {words: sum(a.words == words for a in answers) for words in ("holds", "does not hold", "cannot be told at this n")}
+    return f"Of {len(answers)}: " + ", ".join(f"{n} {words}" for words, n in counts.items()) + "."

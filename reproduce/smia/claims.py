@@ -1,4 +1,8 @@
-"""Claims Q4 and Q5 of SMIA, answered from the rows of compare.py: python reproduce/smia/claims.py ROWS.jsonl ... > reproduce/smia/results.md"""
+"""Two claims of SMIA answered from the rows of compare.py: python -m reproduce.smia.claims ROWS.jsonl ... > reproduce/smia/results.md
+
+Q4: SMIA does at least as much harm as FGSM, BIM, PGD and MI, with less spread over images and modalities.
+Q5: it does more harm with its stabilisation term than without, and the predictions along its way settle.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from verdicts import Answer, Question, answered  # noqa: E402
+from reproduce.verdicts import Question, answered, line, page
 
 Row = dict[str, Any]
 Rows = dict[tuple[str, float, str], list[Row]]
@@ -23,9 +26,21 @@ OTHERS = ("fgsm", "bim", "pgd", "mi")
 
 def read(paths: Iterable[Path]) -> Rows:
     found: Rows = defaultdict(list)
-    for row in (json.loads(line) for path in paths for line in path.read_text().splitlines()):
+    for row in (json.loads(text) for path in paths for text in path.read_text().splitlines()):
         if row["right"]:
             found[row["modality"], row["eps"], row["method"]].append(row)
+    return found
+
+
+def places(rows: Rows) -> list[tuple[str, float]]:
+    return sorted({key[:2] for key in rows})
+
+
+def together(rows: Rows) -> Rows:
+    """The images of all modalities as one."""
+    found: Rows = defaultdict(list)
+    for (modality, eps, method), side in sorted(rows.items()):
+        found["all three", eps, method] += [{**r, **{k: f"{modality} {r[k]}" for k in ("id", "patient")}} for r in side]
     return found
 
 
@@ -50,24 +65,25 @@ def left(row: Row) -> float:
     return float(row["from_truth"][-1] - row["from_truth"][0])
 
 
-def asked(rows: Rows, claim: str, first: str | None, second: str | None, value: Callable[[Row], float], at_least: bool = False) -> list[Question]:
-    """One question for each modality and eps: is the value of the first method larger than that of the second? None stands for zero."""
+def asked(rows: Rows, claim: str, first: str, second: str | None, value: Callable[[Row], float], at_least: bool = False) -> list[Question]:
+    """For each modality and eps: is the value of the first method larger than that of the second, or than 0 where there is none?"""
     found = []
-    for modality, eps in sorted({key[:2] for key in rows}):
-        one, two = (rows[modality, eps, name] if name else [] for name in (first, second))
-        ids = [r["id"] for r in one or two]
-        if any([r["id"] for r in side] != ids for side in (one, two) if side):
-            raise SystemExit(f"{modality}, eps {eps * 255:g}/255: {first} and {second} were not measured on the same images")
-        values = [[value(r) for r in side] if side else [0.0] * len(ids) for side in (one, two)]
-        where = f"{claim}, {modality}, eps {eps * 255:g}/255"
-        found.append(Question(where, *values, [r["patient"] for r in one or two], at_least))
+    for modality, eps in places(rows):
+        one, two = (rows.get((modality, eps, name), []) for name in (first, second or first))
+        if not one or [r["id"] for r in one] != [r["id"] for r in two]:
+            raise SystemExit(
+                f"{modality}, eps {eps * 255:g}/255: {first} and {second} were not measured on the same images: run compare.py"
+            )
+        ours, theirs = [value(r) for r in one], [value(r) if second else 0.0 for r in two]
+        found.append(Question(f"{claim}, {modality}, eps {eps * 255:g}/255", ours, theirs, [r["patient"] for r in one], at_least))
     return found
 
 
 def spread(rows: Rows, other: str) -> list[Question]:
-    """Does the rise of the loss differ more between images under the other attack? By its distance from the median (Brown & Forsythe 1974)."""
+    """Does the rise of the loss differ more between images under the other attack? By its distance from the median, after
+    Brown & Forsythe 1974."""
     found = []
-    for q in asked(rows, f"spread over images is larger under {other.upper()} than under SMIA", other, SMIA, rise):
+    for q in asked(rows, f"spread over images is larger under {other.upper()}", other, SMIA, rise):
         away = [np.abs(np.asarray(v) - np.median(v)).tolist() for v in (q.first, q.second)]
         found.append(Question(q.claim, *away, q.patients))
     return found
@@ -88,58 +104,43 @@ def q5(rows: Rows) -> list[Question]:
     ]
 
 
-def table(rows: Rows) -> list[str]:
-    """What each method did."""
-    places = sorted({key[:2] for key in rows})
-    methods = list(dict.fromkeys(key[2] for key in rows))
-    head = ["method", "passes", *(f"{m} {eps * 255:g}/255" for m, eps in places), "spread over the cells"]
-    lines = [cells(head), cells(["---"] * len(head))]
+def table(rows: Rows, eps: float) -> list[str]:
+    """What each method did at one budget."""
+    modalities = [m for m, e in places(rows) if e == eps]
+    methods = [key[2] for key in rows if key[:2] == (modalities[0], eps)]
+    head = ["method", "passes", *modalities, "variance of the change / eps²", "spread over modalities"]
+    lines = [line(head), line(["---"] * len(head))]
     for method in methods:
-        found = [rows[m, eps, method] for m, eps in places]
-        passes = np.mean([r["passes"] for side in found for r in side])
-        rates = [np.mean([broken(r) for r in side]) for side in found]
-        shown = [f"{rate:.3f}, {np.mean(v):.2f} ± {np.std(v):.2f}" for rate, v in zip(rates, ([rise(r) for r in s] for s in found), strict=True)]
-        lines.append(cells([method, f"{passes:.0f}", *shown, f"{np.std(rates):.3f}"]))
+        found = [rows[m, eps, method] for m in modalities]
+        every = [r for side in found for r in side]
+        rates = [float(np.mean([broken(r) for r in side])) for side in found]
+        rises = [[rise(r) for r in side] for side in found]
+        variance = [r["variance"] / eps**2 for r in every]
+        passes = f"{np.mean([r['passes'] for r in every]):.0f}"
+        shown = [f"{rate:.3f}; {np.mean(v):.2f} ± {np.std(v):.2f}" for rate, v in zip(rates, rises, strict=True)]
+        lines.append(line([method, passes, *shown, f"{np.mean(variance):.2f} ± {np.std(variance):.2f}", f"{np.std(rates, ddof=1):.3f}"]))
     return lines
 
 
-def changes(rows: Rows) -> list[str]:
-    """The variance of x_adv - x in 255ths squared, over images."""
-    lines = [cells(["method", "variance of x_adv - x, mean over images", "standard deviation over images"]), cells(["---"] * 3)]
-    for method in dict.fromkeys(key[2] for key in rows):
-        relative = [r["variance"] / r["eps"] ** 2 for key, side in rows.items() if key[2] == method for r in side]
-        lines.append(cells([method, f"{np.mean(relative):.3f}", f"{np.std(relative):.3f}"]))
-    return lines
+HEAD = """# SMIA beside FGSM, BIM, PGD and MI: what was measured
 
-
-def cells(values: Sequence[str]) -> str:
-    return "| " + " | ".join(values) + " |"
-
-
-def verdicts(title: str, answers: Sequence[Answer]) -> list[str]:
-    lines = [f"## {title}", "", cells(["claim", "answer", "difference", "95 % interval", "p (Holm)", "images", "patients"]), cells(["---"] * 7)]
-    for a in answers:
-        q = a.question
-        numbers = [f"{a.difference:+.3f}", f"{a.low:+.3f} to {a.high:+.3f}", f"{a.p:.4f}", str(len(q.first)), str(len(set(q.patients)))]
-        lines.append(cells([q.claim, f"**{a.words}**", *numbers]))
-    return [*lines, "", tally(answers), ""]
-
-
-def tally(answers: Sequence[Answer]) -> str:
-    counts = {words: sum(a.words == words for a in answers) for words in ("holds", "does not hold", "cannot be told at this n")}
-    return "Of these, " + ", ".join(f"{n} {words}" for words, n in counts.items()) + "."
+Made by `reproduce/smia/run.sh`. Only images that are decided rightly; verdicts in float32, from 1/255 on with the image as saved.
+In a cell: the part of the images that broke; the rise of the loss, mean ± standard deviation over images."""
+CLAIMS = {
+    "Q4: SMIA does at least as much harm as the others, with less spread": q4,
+    "Q5: the stabilisation term helps, and the way settles": q5,
+}
 
 
 def main(paths: Sequence[Path]) -> None:
     rows = read(paths)
-    print("# SMIA beside FGSM, BIM, PGD and MI: what was measured\n")
-    print("Made by `reproduce/smia/run.sh`. Only images that are decided rightly; verdicts in float32, from 1/255 on the image as saved.")
-    print("In a cell: the part of the images that broke, then the rise of the loss, its mean and standard deviation over images.\n")
-    print("\n".join(table(rows)), "\n")
-    print("The change itself, in units of eps squared:\n")
-    print("\n".join(changes(rows)), "\n")
-    print("\n".join(verdicts("Q4: SMIA does at least as much harm as the others, with less spread", answered(q4(rows)))))
-    print("\n".join(verdicts("Q5: the stabilisation term helps, and the way settles", answered(q5(rows)))).rstrip())
+    print(HEAD)
+    for eps in sorted({e for _, e in places(rows)}):
+        print(f"\n## eps {eps * 255:g}/255\n\n" + "\n".join(table(rows, eps)))
+    for claim, questions in CLAIMS.items():
+        print(f"\n## {claim}\n")
+        print("\n".join(page("All modalities together", answered(questions(together(rows))))))
+        print("\n".join(page("Each modality", answered(questions(rows)))).rstrip())
 
 
 if __name__ == "__main__":
