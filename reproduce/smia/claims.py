@@ -84,8 +84,8 @@ def spread(rows: Rows, other: str) -> list[Question]:
     Brown & Forsythe 1974."""
     found = []
     for q in asked(rows, f"spread over images is larger under {other.upper()}", other, SMIA, rise):
-        away = [np.abs(np.asarray(v) - np.median(v)).tolist() for v in (q.first, q.second)]
-        found.append(Question(q.claim, *away, q.patients))
+        first, second = (np.abs(np.asarray(v) - np.median(v)).tolist() for v in (q.first, q.second))
+        found.append(Question(q.claim, first, second, q.patients))
     return found
 
 
