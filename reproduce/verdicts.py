@@ -75,7 +75,7 @@ def page(title: str, answers: Sequence[Answer]) -> list[str]:
     lines = [f"### {title}", "", line(head), line(["---"] * len(head))]
     for a in answers:
         q = a.question
-        numbers = [f"{a.difference:+.3f}", f"{a.low:+.3f} to {a.high:+.3f}", f"{a.p:.4f}", str(len(q.first)), str(len(set(q.patients)))]
+        numbers = [f"{a.difference:+.3g}", f"{a.low:+.3g} to {a.high:+.3g}", f"{a.p:.4f}", str(len(q.first)), str(len(set(q.patients)))]
         lines.append(line([q.claim, f"**{a.words}**", *numbers]))
     return [*lines, "", tally(answers), ""]
 

@@ -21,8 +21,8 @@ ct="csv:$runs/ct.csv,image=file,label=label,patient=block,images=$ct"
 "$robustdx" harden "$here/fundus.toml" --data "$fundus" --out "$runs/fundus"
 "$robustdx" harden "$here/ct.toml" --data "$ct" --out "$runs/ct"
 compare() { "$python" -m reproduce.smia.compare --rows "$runs/rows.jsonl" "$@"; }
-compare --name fundus --model "$runs/fundus" --data "$fundus" --images 120
-compare --name CT --model "$runs/ct" --data "$ct" --images 90
+compare --name fundus --model "$runs/fundus" --data "$fundus" --images 120 --eps 0.5,1,2,4,8
+compare --name CT --model "$runs/ct" --data "$ct" --images 90 --eps 0.5,1,2,4,8
 compare --name HAM10000 --model "$model" --data "$ham" --images 80
 "$python" -m reproduce.smia.claims "$runs/rows.jsonl" > "$here/results.md"
 echo "The tables and answers are in $here/results.md"
