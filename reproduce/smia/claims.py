@@ -118,7 +118,8 @@ def table(rows: Rows, eps: float) -> list[str]:
         variance = [r["variance"] / eps**2 for r in every]
         passes = f"{np.mean([r['passes'] for r in every]):.0f}"
         shown = [f"{rate:.3f}; {np.mean(v):.2f} ± {np.std(v):.2f}" for rate, v in zip(rates, rises, strict=True)]
-        lines.append(line([method, passes, *shown, f"{np.mean(variance):.2f} ± {np.std(variance):.2f}", f"{np.std(rates, ddof=1):.3f}" if len(rates) > 1 else "-"]))
+        between = f"{np.std(rates, ddof=1):.3f}" if len(rates) > 1 else "-"
+        lines.append(line([method, passes, *shown, f"{np.mean(variance):.2f} ± {np.std(variance):.2f}", between]))
     return lines
 
 

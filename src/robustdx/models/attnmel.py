@@ -49,8 +49,8 @@ class AttnMel(nn.Module):
     Built as papers.md 4.3 states it. Xu et al. use `normalize_attn=True` when attacking with GAP and False elsewhere; the
     two kinds of checkpoint differ in nothing but their numbers, so the user says `attnmel` or `attnmel:sigmoid`. Names of
     the weights are those of the public release (conv_block1 ... conv_block5, attn1, attn2, cls). Meant for 224 x 224; any
-    height and width from 32 on work, as the last features are averaged over all places (the release takes 7 x 7 of them). Weights start from Kaiming's normal draw (the last layer from N(0, 0.01)), where the authors begin
-    with ImageNet weights.
+    height and width from 32 on work, as the last features are averaged over all places (the release takes 7 x 7 of them).
+    Weights start from Kaiming's normal draw (the last layer from N(0, 0.01)), where the authors begin with ImageNet weights.
     """
 
     def __init__(self, classes: int, normalize_attn: bool = True) -> None:

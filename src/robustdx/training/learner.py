@@ -57,14 +57,14 @@ class Learner:
         return value
 
     def _require_gradients(self) -> None:
-        """Refuse a gradient that is not a number although the loss is: weights would be spoilt, and a later image be the first to show it."""
+        """Refuse a gradient that is not a number although the loss is: weights would be spoilt, and a later image show it first."""
         given = {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
         if bool(torch.nn.utils.get_total_norm(list(given.values())).isfinite()):
             return
         name = next(n for n, grad in given.items() if not bool(grad.isfinite().all()))
         raise RunError(
-            f"the gradient of {name} is not a number at step {self.step + 1} of {self.whole}, though the loss is one: on images smaller than the "
-            f"kernels of the last layers, bfloat16 leaves gradients undefined; take larger images in this stage, "
+            f"the gradient of {name} is not a number at step {self.step + 1} of {self.whole}, though the loss is one: on images "
+            f"smaller than the kernels of the last layers, bfloat16 leaves gradients undefined; take larger images in this stage, "
             f'a learning_rate below {self.plan.learning_rate:g}, or precision = "float32"'
         )
 
