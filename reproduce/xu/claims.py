@@ -127,12 +127,21 @@ def table(m: Mapping[str, Measured]) -> list[str]:
     return [*lines, *(line([label, *(number(m[label].metrics, names) for names in NAMES)]) for label in order)]
 
 
-NAMES = (("accuracy",), ("auroc_macro", "auroc"), ("fooling_rate",))
+AUC = ("auroc_macro", "auroc")
+NAMES = (("accuracy",), AUC, ("fooling_rate",))
 
 
 def number(metrics: Mapping[str, Any], names: Sequence[str]) -> str:
     found = next((metrics[n] for n in names if n in metrics), None)
     return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]" if found else "-"
+
+
+def below_chance(name: str, m: Mapping[str, Measured]) -> Iterator[str]:
+    """Whether the AUC falls below chance, by its 95 % interval."""
+    for label in (f"pgd eps {EPS[0]}", f"pgd eps {EPS[-1]}", f"gap {LAMBDA[0]}", f"gap {LAMBDA[-1]}"):
+        found = next(m[label].metrics[n] for n in AUC if n in m[label].metrics)
+        words = "holds" if found["high"] < 0.5 else "does not hold" if found["low"] > 0.5 else "cannot be told at this n"
+        yield f"- {name}: {label} brings the AUC below chance: **{words}** ({number(m[label].metrics, AUC)})"
 
 
 HEAD = """# PGD and GAP against the three victims of Xu et al.: what was measured
@@ -141,7 +150,7 @@ Made by `reproduce/xu/run.sh`. "pgd eps n": eps n/255 of the normalised input, a
 times its standard deviation; 10 steps. "pgd x n": n steps of 1/255 at eps 5/255 of the normalised input. "gap n" and "pgd n": n/255 of
 pixels. Verdicts in float32, from 1/255 on with the image as saved; intervals over patients."""
 FAMILIES = {
-    "Q6: both attacks collapse accuracy and AUC": q6,
+    "Q6: both attacks collapse the accuracy": q6,
     "Q9: more budget, less accuracy": q9,
     "Step by step": steady,
     "A6: GAP leaves less than 40 %": a6,
@@ -155,6 +164,7 @@ def main(folders: Mapping[str, Path]) -> None:
     for name, m in found.items():
         print(f"\n## {name}, {len(m['clean'].right)} images\n\n" + "\n".join(table(m)))
     print("\n## The claims\n")
+    print("### Q6: the AUC\n\n" + "\n".join(text for name, m in found.items() for text in below_chance(name, m)) + "\n")
     for title, asked in FAMILIES.items():
         family = [q for name, m in found.items() if asked is not a6 or name == "AttnMel" for q in asked(name, m)]
         if family:
