@@ -46,7 +46,7 @@ class Subject:
         self.forwards: Counter[str] = Counter()
         self.backwards: Counter[str] = Counter()
         self.room = 0
-        """The largest batch it has been shown: so many images fit."""
+        """The largest batch it has been shown, or that its caller has room for: so many images go together."""
 
     @property
     def task(self) -> Task:
