@@ -116,23 +116,24 @@ class FAB:
         exact_from = nearest.exact_from(self.steps)
         for t in range(self.steps):
             front.x_t = front.x_t.detach().requires_grad_()
-            gaps, beaten = nearest.look(front, exact=t >= exact_from)
+            gaps, _ = nearest.look(front, exact=t >= exact_from)
+            over = gaps.detach().amin(1) < 0  # also by less than what counts as beaten: else the walk would end on the boundary
             gaps = gaps if rival is None else gaps.gather(1, rival[front.at][:, None])
             values, grads = slopes(gaps, front.x_t, RIVALS)
             ball = nearest.threat.take(front.at)
             value, slope = closest(ball, values, grads)
             lost = nearest.distance[front.at].isinf() & (t >= PATIENCE)
-            front.x_t = self._step(ball, front, value, slope, beaten, torch.where(lost, 0, self.alpha_max))
+            front.x_t = self._step(ball, front, value, slope, over, torch.where(lost, 0, self.alpha_max))
             front = front.only(~nearest.settled[front.at])
             if not len(front):
                 return
         with torch.no_grad():
             nearest.look(front)
 
-    def _step(self, threat: Threat, front: Front, value: PerImage, slope: Images, beaten: Flags, most: PerImage) -> Images:
+    def _step(self, threat: Threat, front: Front, value: PerImage, slope: Images, over: Flags, most: PerImage) -> Images:
         """Towards the hyperplane from where the walk stands, drawn to where it is nearest to x."""
         x, x_t = front.x, front.x_t.detach()
-        here = torch.where(per_image(beaten, x), x + self.beta * (x_t - x), x_t)
+        here = torch.where(per_image(over, x), x + self.beta * (x_t - x), x_t)
         from_here = onto(threat, here, value + dot(slope, here - x_t), slope)
         from_x = onto(threat, x, value + dot(slope, x - x_t), slope)
         a, b = threat.distance(from_here, here), threat.distance(from_x, x)
