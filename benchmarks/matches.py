@@ -101,7 +101,7 @@ FMN = {"linf": "LInfFMNAttack", "l2": "L2FMNAttack"}
 MATCHES: tuple[Match, ...] = (
     *both("pgd", PGD, {"torchattacks": pgd(torchattacks_pgd), "foolbox": pgd(foolbox_pgd)}, repeats=3),
     Match("mi", "linf", {"name": "mi"}, {"torchattacks": momentum("mi"), "foolbox": foolbox_mi}),
-    Match("di", "linf", {"name": "di"}, {"torchattacks": momentum("di")}, repeats=3),
+    Match("di", "linf", {"name": "di"}, {"torchattacks": momentum("di")}, repeats=10),
     Match("ti", "linf", {"name": "ti", "smooth": BLUR}, {"torchattacks": momentum("ti")}),
     Match("deepfool", "l2", {"name": "deepfool"}, DEEPFOOL, "distance"),
     Match("deepfool", "linf", {"name": "deepfool"}, {"foolbox": minimal(foolbox_attack("LinfDeepFoolAttack"))}, "distance"),
