@@ -45,6 +45,8 @@ def read(folder: Path) -> dict[str, Measured]:
         names[f"lambda-{n}"] = [f"gap {n}", *([f"gap universal {n}"] if n in UNIVERSAL else []), f"pgd {n}"]
     for run, labels in names.items():
         store = Store(folder / run)
+        if not store.whole:
+            continue  # not measured yet: what is asked of it is left out
         cells = [c for c in store.read_json("results.json")["cells"] if c["split"] == "test" and c["attack"] != "worst"]
         records = {cell.key: table.to_pylist() for cell, table in store.cells()}
         attacked = sorted((c for c in cells if c["attack"] != "clean"), key=lambda c: (_turn(c, run), c["eps"]))
@@ -85,9 +87,20 @@ def ask(
     return Question(claim, [first[i] for i in first], [second[i] for i in first], [patients[i] for i in first], at_least)
 
 
+def there(m: Mapping[str, Measured], *labels: str) -> list[str]:
+    """Those that have been measured."""
+    return [label for label in labels if label in m]
+
+
+def sweeps(m: Mapping[str, Measured]) -> list[list[str]]:
+    """What rises from label to label, as far as it has been measured."""
+    found = there(m, *(f"pgd eps {e}" for e in EPS)), there(m, *(f"pgd x {n}" for n in STEPS)), there(m, *(f"gap {n}" for n in LAMBDA))
+    return [labels for labels in found if len(labels) > 1]
+
+
 def q6(name: str, m: Mapping[str, Measured]) -> Iterator[Question]:
     clean = m["clean"]
-    for label in (f"pgd eps {EPS[0]}", f"pgd eps {EPS[-1]}", f"gap {LAMBDA[0]}", f"gap {LAMBDA[-1]}"):
+    for label in there(m, f"pgd eps {EPS[0]}", f"pgd eps {EPS[-1]}", f"gap {LAMBDA[0]}", f"gap {LAMBDA[-1]}"):
         attacked = m[label]
         yield ask(f"{name}: {label} lowers the accuracy", clean.right, attacked.right, clean.patients)
         yield ask(f"{name}: {label} leaves less than a constant answer is right", attacked.constant, attacked.right, clean.patients)
@@ -95,28 +108,28 @@ def q6(name: str, m: Mapping[str, Measured]) -> Iterator[Question]:
 
 def q9(name: str, m: Mapping[str, Measured]) -> Iterator[Question]:
     patients = m["clean"].patients
-    for sweep in ([f"pgd eps {e}" for e in EPS], [f"pgd x {n}" for n in STEPS], [f"gap {n}" for n in LAMBDA]):
+    for sweep in sweeps(m):
         yield ask(f"{name}: {sweep[-1]} leaves less than {sweep[0]}", m[sweep[0]].right, m[sweep[-1]].right, patients)
 
 
 def steady(name: str, m: Mapping[str, Measured]) -> Iterator[Question]:
     patients = m["clean"].patients
-    for sweep in ([f"pgd eps {e}" for e in EPS], [f"pgd x {n}" for n in STEPS], [f"gap {n}" for n in LAMBDA]):
+    for sweep in sweeps(m):
         for one, two in pairwise(sweep):
             yield ask(f"{name}: {two} leaves no more than {one}", m[one].right, m[two].right, patients, at_least=True)
 
 
 def a6(name: str, m: Mapping[str, Measured]) -> Iterator[Question]:
-    for n in LAMBDA:
+    for n in (n for n in LAMBDA if f"gap {n}" in m):
         right = m[f"gap {n}"].right
         yield ask(f"{name}: gap {n} leaves less than {COLLAPSE:.0%}", dict.fromkeys(right, COLLAPSE), right, m["clean"].patients)
 
 
 def one_budget(name: str, m: Mapping[str, Measured]) -> Iterator[Question]:
     """What the authors' code could not compare: both in pixels."""
-    for n in LAMBDA:
+    for n in (n for n in LAMBDA if f"gap {n}" in m):
         yield ask(f"{name}: at {n}/255 of pixels PGD leaves less than GAP", m[f"gap {n}"].right, m[f"pgd {n}"].right, m["clean"].patients)
-    for n in UNIVERSAL:
+    for n in (n for n in UNIVERSAL if f"gap universal {n}" in m):
         claim = f"{name}: at {n}/255 GAP for each image leaves less than one for all"
         yield ask(claim, m[f"gap universal {n}"].right, m[f"gap {n}"].right, m["clean"].patients)
 
@@ -138,7 +151,7 @@ def number(metrics: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def below_chance(name: str, m: Mapping[str, Measured]) -> Iterator[str]:
     """Whether the AUC falls below chance, by its 95 % interval."""
-    for label in (f"pgd eps {EPS[0]}", f"pgd eps {EPS[-1]}", f"gap {LAMBDA[0]}", f"gap {LAMBDA[-1]}"):
+    for label in there(m, f"pgd eps {EPS[0]}", f"pgd eps {EPS[-1]}", f"gap {LAMBDA[0]}", f"gap {LAMBDA[-1]}"):
         found = next(m[label].metrics[n] for n in AUC if n in m[label].metrics)
         words = "holds" if found["high"] < 0.5 else "does not hold" if found["low"] > 0.5 else "cannot be told at this n"
         yield f"- {name}: {label} brings the AUC below chance: **{words}** ({number(m[label].metrics, AUC)})"

@@ -19,10 +19,10 @@ chests="csv:$runs/chests.csv,images=$chests/images"
 
 victim() { # NAME DATA IMAGES
   "$robustdx" harden "$here/$1.toml" --data "$2" --out "$runs/$1"
-  "$python" -m reproduce.xu.sweep --model "$runs/$1" --data "$2" --out "$runs/$1-sweep" --images "$3" --learn "$3"
+  "$python" -m reproduce.xu.sweep --model "$runs/$1" --data "$2" --out "$runs/$1-sweep" --images "$3"
 }
-victim chexnet "$chests" 150
-victim inception "$fundus" 120
-victim attnmel "$isic" 150
+victim chexnet "$chests" 200
+victim inception "$fundus" 200
+victim attnmel "$isic" 200
 "$python" -m reproduce.xu.claims AttnMel="$runs/attnmel-sweep" Inception-v3="$runs/inception-sweep" CheXNet="$runs/chexnet-sweep" > "$here/results.md"
 echo "The tables and answers are in $here/results.md"
