@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from peers import library
 from peers.asking import art_hopskipjump, art_simba, metered, with_foolbox
-from peers.auto import Auto, apgd, apgd_targeted, autoattack, reference, square
+from peers.auto import Auto, apgd, reference
 from peers.minimal import Minimal, foolbox_attack, torchattacks_attack
 from peers.momentum import BLUR
 from peers.momentum import PEERS as MOMENTUM
@@ -101,7 +101,7 @@ FMN = {"linf": "LInfFMNAttack", "l2": "L2FMNAttack"}
 MATCHES: tuple[Match, ...] = (
     *both("pgd", PGD, {"torchattacks": pgd(torchattacks_pgd), "foolbox": pgd(foolbox_pgd)}, repeats=3),
     Match("mi", "linf", {"name": "mi"}, {"torchattacks": momentum("mi"), "foolbox": foolbox_mi}),
-    Match("di", "linf", {"name": "di"}, {"torchattacks": momentum("di")}, repeats=3),
+    Match("di", "linf", {"name": "di"}, {"torchattacks": momentum("di")}, repeats=10),
     Match("ti", "linf", {"name": "ti", "smooth": BLUR}, {"torchattacks": momentum("ti")}),
     Match("deepfool", "l2", {"name": "deepfool"}, DEEPFOOL, "distance"),
     Match("deepfool", "linf", {"name": "deepfool"}, {"foolbox": minimal(foolbox_attack("LinfDeepFoolAttack"))}, "distance"),
@@ -143,7 +143,6 @@ MATCHES: tuple[Match, ...] = (
         "apgd-t",
         {"name": "apgd-targeted"},
         {
-            "torchattacks": apgd_targeted,
             "reference": reference("apgd-t"),
             "adv-lib": library.attack("auto_pgd", "apgd_targeted", norm=True, budget=True),
         },
@@ -173,12 +172,12 @@ MATCHES: tuple[Match, ...] = (
         {"art": metered(art_simba(SIMBA_STEP), QUERIES)},
         slow=True,
     ),
-    *both("square", {"name": "square"}, {"torchattacks": square, "reference": reference("square")}, slow=True),
+    *both("square", {"name": "square"}, {"reference": reference("square")}, slow=True),
     Match(
         "autoattack",
         "linf",
         {"name": "autoattack"},
-        {"torchattacks": autoattack, "reference": reference()},
+        {"reference": reference()},
         "verdicts",
         classes=4,
         slow=True,

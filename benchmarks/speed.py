@@ -126,7 +126,7 @@ def _victim(args: argparse.Namespace, network: str, images: int) -> Victim:
         recipe = "resnet18" if network == "undefended" else "resnet18 robust"
         folder, data = arenas.trained(recipe, args.real, Path("runs/bench/strength")), arenas.HAM.format(root=args.real)
     folder = folder or trained(network, Path("runs/bench") / network, "timm:resnet18", 112)
-    return victim(network, folder, data, split, (args.size, args.size), images, images)
+    return victim(network, folder, data, split, (args.size, args.size), images, images, right=True)
 
 
 def arguments() -> argparse.Namespace:

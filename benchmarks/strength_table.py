@@ -16,7 +16,7 @@ POINT, FURTHER, SAME = 0.01, 1.03, 0.99
 HEADING = """
 Written by `python -m benchmarks.strength` (part of `make bench`); every line is measured, none is edited.
 
-- **Networks**: small ones at 64 x 64 pixels, trained by `robustdx harden` on real images: a ResNet-18 and the plain CNN on HAM10000
+- **Networks**: small ones at 32 x 32 pixels, trained by `robustdx harden` on real images: a ResNet-18 and the plain CNN on HAM10000
   (7 classes), undefended and trained against an adversary of 8/255; a CNN on children's chest X-rays (pneumonia or not); a CNN on
   ChestX-ray14 (14 findings), attacked on one finding, effusion, so that libraries that know classes only can take part.
 - **Images**: test images that the network decides rightly, the same for both sides; so many as the column says.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from robustdx.auditing.cell import Batch
-from robustdx.data import load_dataset
+from robustdx.data import Dataset, load_dataset
 from robustdx.data.batches import batch
 from robustdx.models import DiagnosticModel, ModelSpec, load
 from robustdx.store import Store
@@ -57,12 +57,17 @@ class Plain(nn.Module):
         return self.network(x).float()
 
 
-def victim(name: str, folder: Path, data: str | None, split: str, size: tuple[int, int], images: int, batch_size: int) -> Victim:
-    """A finished run folder, seen at another size, and its validation images; the test images stay unread."""
+def victim(
+    name: str, folder: Path, data: str | None, split: str, size: tuple[int, int], images: int, batch_size: int, *, right: bool = False
+) -> Victim:
+    """A finished run folder, seen at another size, and its validation images (`right`: that it decides rightly); the test images
+    stay unread."""
     dataset = load_dataset(data or json.loads((folder / "plan.json").read_text())["data"]).only(split)
     model = load(ModelSpec(source=str(folder), size=size), dataset.kind, dataset.classes).eval()
     step = max(1, len(dataset) // images)
     chosen = list(range(0, step * images, step))[: len(dataset)]
+    if right:
+        chosen = _rightly_decided(dataset, model, size, images)
     batches = []
     for start in range(0, len(chosen), batch_size):
         some = chosen[start : start + batch_size]
@@ -72,6 +77,16 @@ def victim(name: str, folder: Path, data: str | None, split: str, size: tuple[in
     exact = model.in_precision(torch.float32).eval().requires_grad_(False)
     fast = exact.in_precision(torch.bfloat16).eval().requires_grad_(False)
     return Victim(name, exact, fast, Plain(model.network, model, torch.float32).eval(), batches)
+
+
+@torch.no_grad()
+def _rightly_decided(dataset: Dataset, model: DiagnosticModel, size: tuple[int, int], images: int) -> list[int]:
+    """The first images of a random order, always the same, that the network decides rightly."""
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0)).tolist()[: 8 * images]
+    pixels, y = batch(dataset, order, size, model.channels)
+    parts = zip((pixels.float() / 255).split(64), y.split(64), strict=True)
+    fooled = torch.cat([model.task.fooled(model(x), labels) for x, labels in parts])
+    return [i for i, wrong in zip(order, fooled.tolist(), strict=True) if not wrong][:images]
 
 
 def trained(name: str, folder: Path, source: str, size: int) -> Path:

@@ -96,7 +96,7 @@ def art_simba(step_size: float) -> One:
 
         side = x.shape[2]
         classifier = art_classifier(nn.Sequential(network, nn.Softmax(1)).eval(), x)
-        settings = {"freq_dim": side // 8, "stride": side // 32, "epsilon": step_size * threat.eps, "max_iter": 10**6, "batch_size": 64}
+        settings = {"freq_dim": side // 8, "stride": side // 32, "epsilon": step_size * threat.eps, "max_iter": 10**6, "batch_size": 1}
         wanted = np.eye(classifier.nb_classes, dtype=np.float32)[y.numpy()]
         return SimBA(classifier, attack="dct", verbose=False, **settings).generate(x.numpy(), wanted)
 

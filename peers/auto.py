@@ -54,14 +54,6 @@ def autoattack(network: nn.Module, x: Tensor, y: Tensor, threat: Threat, classes
     return found
 
 
-def square(network: nn.Module, x: Tensor, y: Tensor, threat: Threat, classes: int) -> Tensor:
-    """Square with the 5,000 queries of AutoAttack."""
-    import torchattacks
-
-    found: Tensor = torchattacks.Square(network, n_queries=5000, **_norm(threat))(x.contiguous(), y)
-    return found
-
-
 def reference(*members: str) -> Auto:
     """AutoAttack by its authors (pyautoattack): the standard ensemble, or some of its members with as many steps as there."""
 

@@ -182,7 +182,7 @@ def test_with_early_stop_an_image_leaves_once_it_holds_as_saved(attack, threat):
     assert max(subject.backwards[i] for i, b in zip(draws.ids, left.tolist(), strict=True) if b) < 200
 
 
-@pairs([FAB(steps=16), DeepFool(), DDN(steps=16), FMN(steps=16), CW()])
+@pairs([FAB(steps=16), DeepFool(), DDN(steps=16), FMN(steps=16), CW(steps=100)])
 def test_what_a_rough_search_claims_is_confirmed_in_float32(attack, threat):
     """A search whose logits are rounded as bfloat16 would: what is kept is beaten by the model itself, and as near."""
     model, x, y, draws = network_and_images(8)

@@ -89,6 +89,9 @@ def test_its_weights_bear_the_names_of_the_public_release() -> None:
     assert "attn1.W_l.bias" not in state
 
 
-def test_other_sizes_are_refused() -> None:
-    with pytest.raises(ModelError, match="multiples of 32, got 100 x 64"):
-        AttnMel(2)(torch.rand(1, 3, 100, 64))
+def test_any_size_works_and_too_small_ones_are_refused() -> None:
+    network = AttnMel(2).eval()
+    assert [a.shape for a in network.attention(torch.rand(1, 3, 112, 75))] == [(1, 1, 14, 9), (1, 1, 7, 4)]
+    assert network(torch.rand(1, 3, 112, 75)).shape == (1, 2)
+    with pytest.raises(ModelError, match="at least 32 x 32, got 100 x 31"):
+        network(torch.rand(1, 3, 100, 31))

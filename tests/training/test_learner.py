@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_training import small
 
+from robustdx.errors import RunError
 from robustdx.models import ModelSpec, new
 from robustdx.training.learner import Learner
 
@@ -63,3 +64,14 @@ def test_a_restored_learner_goes_on_alike(optimiser):
         each.learn(each.model(x).square().mean())
     for a, b in zip(one.state()["average"].values(), other.state()["average"].values(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_gradient_that_is_no_number_stops_before_it_spoils_a_weight():
+    """On the processor, bfloat16 leaves the gradient of taps that only ever see padding undefined: the loss never shows it."""
+    one = learner()
+    before = copy.deepcopy(one.model.state_dict())
+    one.model.network.head.weight.register_hook(lambda grad: grad.fill_(float("nan")))
+    with pytest.raises(RunError, match=r"the gradient of network\.head\.weight is not a number at step 1 of 100, though the loss is one"):
+        one.learn(one.model(torch.rand(2, 3, 20, 20)).sum())
+    after = one.model.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items() if "running" not in name and "num_batches" not in name)

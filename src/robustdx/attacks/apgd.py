@@ -9,6 +9,7 @@ import torch
 
 from robustdx.attacks.loops.ascent import Ascent
 from robustdx.attacks.loops.climb import Front, Worst
+from robustdx.attacks.loops.lanes import Lane, climb_in_lanes
 from robustdx.attacks.loops.surrogates import Loss, clean_outputs, surrogate
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
@@ -47,13 +48,17 @@ class APGD:
         if threat.eps == 0:
             return x.clone()
         worst = Worst(x)
-        climbed = surrogate(self.loss, model.task, clean_outputs(model, x, draws), y)
-        climb = Ascent(climbed, self.steps, self.rho, self.early_stop)
-        for i in range(self.restarts):
-            stream = draws.fork("restart", i)
-            front = Front(torch.arange(len(x), device=x.device), x, y, threat.sample(x, stream), stream).only(~worst.beaten)
-            if len(front):
-                climb(model, front, threat, worst)
+        clean = clean_outputs(model, x, draws)
+
+        def climb(model: Model, front: Front, threat: Threat, lanes: Worst, lane: Lane) -> None:
+            climbed = surrogate(self.loss, model.task, clean[lane[0]], front.y)
+            Ascent(climbed, self.steps, self.rho, self.early_stop)(model, front, threat, lanes)
+
+        def start(turn: int) -> Images:
+            return threat.sample(x, draws.fork("restart", turn))
+
+        every = torch.ones(len(x), self.restarts, dtype=torch.bool, device=x.device)
+        climb_in_lanes(climb, start, every, model, x, y, threat, draws.fork("climbs"), worst)
         return worst.x_adv
 
 

@@ -1,18 +1,19 @@
-"""Auto-PGD towards one rival after the other."""
+"""Auto-PGD towards each of the strongest rivals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
 import torch
+from torch import Tensor
 
 from robustdx.attacks.apgd import require_share
 from robustdx.attacks.loops.ascent import Ascent
 from robustdx.attacks.loops.climb import Front, Worst
+from robustdx.attacks.loops.lanes import Lane, climb_in_lanes
 from robustdx.attacks.loops.nearest import shared
-from robustdx.attacks.loops.surrogates import Surrogate, against, clean_outputs, margin
+from robustdx.attacks.loops.surrogates import against, clean_outputs, margin
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
@@ -55,22 +56,24 @@ class APGDTargeted:
         if threat.eps == 0:
             return x.clone()
         worst, clean = Worst(x), clean_outputs(model, x, draws)
-        for j, (climbed, has) in enumerate(self._rivals(model, clean, y)):
-            climb = Ascent(climbed, self.steps, self.rho, self.early_stop)
-            for i in range(self.restarts):
-                stream = draws.fork("rival", j, "restart", i)
-                start = threat.sample(x, stream)
-                front = Front(torch.arange(len(x), device=x.device), x, y, start, stream).only(~worst.beaten & has)
-                if len(front):
-                    climb(model, front, threat, worst)
+        order, has = self._rivals(model, clean, y)
+
+        def climb(model: Model, front: Front, threat: Threat, lanes: Worst, lane: Lane) -> None:
+            image, turn = lane
+            rival = None if order is None else order[image, turn // self.restarts]
+            climbed = margin(model.task, clean[image], y[image]) if rival is None else against(model.task, rival)
+            Ascent(climbed, self.steps, self.rho, self.early_stop)(model, front, threat, lanes)
+
+        def start(turn: int) -> Images:
+            return threat.sample(x, draws.fork("rival", turn // self.restarts, "restart", turn % self.restarts))
+
+        climb_in_lanes(climb, start, has.repeat_interleave(self.restarts, 1), model, x, y, threat, draws.fork("climbs"), worst)
         return worst.x_adv
 
-    def _rivals(self, model: Model, clean: Outputs, y: Labels) -> Iterator[tuple[Surrogate, Flags]]:
-        """What each climb climbs, and which images have such a rival; the strongest rival first."""
+    def _rivals(self, model: Model, clean: Outputs, y: Labels) -> tuple[Tensor | None, Flags]:
+        """(B, R) the columns of the rivals, the strongest first, and which images have them; no columns: all decisions at once."""
         if shared(model.task, clean, y):
-            yield margin(model.task, clean, y), torch.ones(len(y), dtype=torch.bool, device=y.device)
-            return
+            return None, torch.ones(len(y), 1, dtype=torch.bool, device=y.device)
         margins = model.task.margins(clean, y)
-        order = margins.argsort(1)
-        for j in range(min(self.targets, int(margins.isfinite().sum(1).amax()))):
-            yield against(model.task, order[:, j]), margins.gather(1, order[:, j : j + 1])[:, 0].isfinite()
+        order = margins.argsort(1)[:, : min(self.targets, int(margins.isfinite().sum(1).amax()))]
+        return order, margins.gather(1, order).isfinite()

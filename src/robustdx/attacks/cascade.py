@@ -57,7 +57,7 @@ class Cascade:
             if not len(front):
                 break
             front.x_t = member(model, front.x, front.y, threat.take(front.at), front.draws)
-            found = _judged(model, front, threat.take(front.at), worst)
+            found = _judged(model, front, threat, worst)
             by[front.at[found & (worst.errors[front.at] > 0)]] = n
         return worst.x_adv, by
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
+from torch import Tensor
 
 from robustdx.attacks.loops.climb import Front
 from robustdx.attacks.loops.hyperplane import TINY, closest, dot, onto
+from robustdx.attacks.loops.lanes import Walks, together
 from robustdx.attacks.loops.nearest import RIVALS, Nearest, slopes
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
@@ -72,24 +74,35 @@ class FAB:
         if threat.eps == 0:
             return x.clone()
         nearest = Nearest(model, x, y, threat, draws, early_stop=self.early_stop)
-        for rival in self._rivals(nearest):
-            for i in range(self.restarts):
-                stream = draws.fork("restart", i)
-                front = nearest.front(self._start(nearest, stream) if i else None, stream)
-                if len(front):
-                    self._walk(nearest, front, rival)
+        rivals = None if self.targets is None else self._rivals(nearest, self.targets)
+        for i in range(self.restarts):
+            stream = draws.fork("restart", i)
+            front = nearest.front(self._start(nearest, stream) if i else None, stream)
+            if rivals is not None:
+                self._in_lanes(nearest, front, rivals, stream)
+            elif len(front):
+                self._walk(nearest, front, None)
         nearest.tighten()
         return nearest.answer()
 
-    def _rivals(self, nearest: Nearest) -> list[Classes | None]:
-        """Which rival each walk goes to, (B,) for each walk, nearest first; None: to the nearest of all at each step."""
-        if self.targets is None:
-            return [None]
+    def _rivals(self, nearest: Nearest, targets: int) -> Tensor:
+        """(B, R): the rivals of each image, nearest first; -1 where it has no more."""
         front = nearest.front()
         front.x_t = front.x.clone().requires_grad_()
         gaps, _ = nearest.look(front)
         far = nearest.far(gaps, front)
-        return list(far.argsort(1)[:, : min(self.targets, int(far.isfinite().sum(1).amax()))].T)
+        order = far.argsort(1)[:, : min(targets, int(far.isfinite().sum(1).amax()))]
+        return order.masked_fill(far.gather(1, order).isinf(), -1)
+
+    def _in_lanes(self, nearest: Nearest, begin: Front, rivals: Tensor, draws: Draws) -> None:
+        """A walk to each rival, from where `begin` stands."""
+        start, known = nearest.x.clone(), (nearest.x_adv.clone(), nearest.distance.clone(), nearest.gap.clone())
+        start[begin.at] = begin.x_t
+        for image, turn in together(nearest.model, nearest.x, rivals >= 0, lambda: ~nearest.settled):
+            walks = Walks(nearest, known, (image, turn))
+            front = Front(torch.arange(len(image), device=image.device), walks.x, walks.y, start[image], draws.take(image))
+            self._walk(walks, front, rivals[image, turn])
+            walks.into(nearest)
 
     def _start(self, nearest: Nearest, draws: Draws) -> Images:
         """A random point, half as far as the nearest beaten image, or as eps (section 3.3)."""
@@ -103,23 +116,24 @@ class FAB:
         exact_from = nearest.exact_from(self.steps)
         for t in range(self.steps):
             front.x_t = front.x_t.detach().requires_grad_()
-            gaps, beaten = nearest.look(front, exact=t >= exact_from)
+            gaps, _ = nearest.look(front, exact=t >= exact_from)
+            over = gaps.detach().amin(1) < 0  # also by less than what counts as beaten: else the walk would end on the boundary
             gaps = gaps if rival is None else gaps.gather(1, rival[front.at][:, None])
             values, grads = slopes(gaps, front.x_t, RIVALS)
             ball = nearest.threat.take(front.at)
             value, slope = closest(ball, values, grads)
             lost = nearest.distance[front.at].isinf() & (t >= PATIENCE)
-            front.x_t = self._step(ball, front, value, slope, beaten, torch.where(lost, 0, self.alpha_max))
+            front.x_t = self._step(ball, front, value, slope, over, torch.where(lost, 0, self.alpha_max))
             front = front.only(~nearest.settled[front.at])
             if not len(front):
                 return
         with torch.no_grad():
             nearest.look(front)
 
-    def _step(self, threat: Threat, front: Front, value: PerImage, slope: Images, beaten: Flags, most: PerImage) -> Images:
+    def _step(self, threat: Threat, front: Front, value: PerImage, slope: Images, over: Flags, most: PerImage) -> Images:
         """Towards the hyperplane from where the walk stands, drawn to where it is nearest to x."""
         x, x_t = front.x, front.x_t.detach()
-        here = torch.where(per_image(beaten, x), x + self.beta * (x_t - x), x_t)
+        here = torch.where(per_image(over, x), x + self.beta * (x_t - x), x_t)
         from_here = onto(threat, here, value + dot(slope, here - x_t), slope)
         from_x = onto(threat, x, value + dot(slope, x - x_t), slope)
         a, b = threat.distance(from_here, here), threat.distance(from_x, x)

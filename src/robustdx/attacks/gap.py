@@ -146,7 +146,8 @@ class GAP:
                 if step == whole // 2:
                     _settle(network, pattern, lessons)
                 optimiser.param_groups[0]["lr"] = self.lr * (1 + math.cos(math.pi * step / whole)) / 2
-                painted = network(x if pattern is None else pattern)
+                with lessons.painting():
+                    painted = network(x if pattern is None else pattern).float()
                 cost = lessons.cost(self._shown(x, painted, threat), some, draws).mean()
                 optimiser.zero_grad()
                 cost.backward()

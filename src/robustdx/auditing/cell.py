@@ -90,7 +90,7 @@ def attacked_rows(
     Cost per image: the attack's, and a forward pass to judge it as saved, another where it was found as something else (not
     counted as the attack's).
     """
-    draws = batch.draws(seed)
+    draws, subject.room = batch.draws(seed), max(subject.room, len(batch.x))
     stop = bool(getattr(attack, "early_stop", False))
     y = aimed_at(subject.task, batch.y, clean)
     worth = worth_attacking(subject.task, y, clean, stop=stop)

@@ -14,6 +14,9 @@ from robustdx.errors import ModelError
 STAGES = ((0, 6), (7, 13), (14, 23), (24, 33), (34, 43))
 """Where the five blocks of VGG16-BN lie; what stands between them is a 2 x 2 maximum, the last is followed by one too."""
 
+SMALLEST = 32
+"""Pixels of a side that still leave one place after five halvings."""
+
 
 @final
 class Attention(nn.Module):
@@ -23,16 +26,16 @@ class Attention(nn.Module):
     each place and gives the weighted mean.
     """
 
-    def __init__(self, local: int, last: int, width: int, up: int, normalize_attn: bool) -> None:
+    def __init__(self, local: int, last: int, width: int, normalize_attn: bool) -> None:
         super().__init__()
-        self.up, self.normalize_attn = up, normalize_attn
+        self.normalize_attn = normalize_attn
         self.W_l = nn.Conv2d(local, width, 1, bias=False)
         self.W_g = nn.Conv2d(last, width, 1, bias=False)
         self.phi = nn.Conv2d(width, 1, 1)
 
     def forward(self, l: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         """The map (B, 1, H, W) and the features (B, C) it picks out."""
-        coarse = F.interpolate(self.W_g(g), scale_factor=self.up, mode="bilinear", align_corners=False)
+        coarse = F.interpolate(self.W_g(g), size=l.shape[2:], mode="bilinear", align_corners=False)
         c = self.phi(F.relu(self.W_l(l) + coarse))
         a = c.flatten(2).softmax(2).view_as(c) if self.normalize_attn else c.sigmoid()
         picked = (a * l).flatten(2)
@@ -46,8 +49,8 @@ class AttnMel(nn.Module):
     Built as papers.md 4.3 states it. Xu et al. use `normalize_attn=True` when attacking with GAP and False elsewhere; the
     two kinds of checkpoint differ in nothing but their numbers, so the user says `attnmel` or `attnmel:sigmoid`. Names of
     the weights are those of the public release (conv_block1 ... conv_block5, attn1, attn2, cls). Meant for 224 x 224; any
-    multiple of 32 works. Weights start from Kaiming's normal draw (the last layer from N(0, 0.01)), where the authors begin
-    with ImageNet weights.
+    height and width from 32 on work, as the last features are averaged over all places (the release takes 7 x 7 of them).
+    Weights start from Kaiming's normal draw (the last layer from N(0, 0.01)), where the authors begin with ImageNet weights.
     """
 
     def __init__(self, classes: int, normalize_attn: bool = True) -> None:
@@ -55,8 +58,8 @@ class AttnMel(nn.Module):
         layers = list(make_layers(cfgs["D"], batch_norm=True))
         blocks = [nn.Sequential(*layers[first:end]) for first, end in STAGES]
         self.conv_block1, self.conv_block2, self.conv_block3, self.conv_block4, self.conv_block5 = blocks
-        self.attn1 = Attention(256, 512, 256, 4, normalize_attn)
-        self.attn2 = Attention(512, 512, 256, 2, normalize_attn)
+        self.attn1 = Attention(256, 512, 256, normalize_attn)
+        self.attn2 = Attention(512, 512, 256, normalize_attn)
         self.cls = nn.Linear(512 + 512 + 256, classes)
         self.apply(_begin)
 
@@ -71,10 +74,8 @@ class AttnMel(nn.Module):
         return self.attn1(l1, g)[0], self.attn2(l2, g)[0]
 
     def _features(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if x.shape[2] % 32 or x.shape[3] % 32:
-            raise ModelError(
-                f"attnmel takes images whose height and width are multiples of 32, got {x.shape[2]} x {x.shape[3]}: give size=224"
-            )
+        if min(x.shape[2:]) < SMALLEST:
+            raise ModelError(f"attnmel takes images of at least {SMALLEST} x {SMALLEST}, got {x.shape[2]} x {x.shape[3]}: give size=224")
         x = F.max_pool2d(self.conv_block2(F.max_pool2d(self.conv_block1(x), 2)), 2)
         l1 = F.max_pool2d(self.conv_block3(x), 2)
         l2 = F.max_pool2d(self.conv_block4(l1), 2)

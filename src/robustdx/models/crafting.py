@@ -45,6 +45,8 @@ class Subject:
         self.model, self.fast = model, fast or model
         self.forwards: Counter[str] = Counter()
         self.backwards: Counter[str] = Counter()
+        self.room = 0
+        """The largest batch it has been shown, or that its caller has room for: so many images go together."""
 
     @property
     def task(self) -> Task:
@@ -65,6 +67,7 @@ class Subject:
 
     def _counted(self, model: DiagnosticModel, x: Images, draws: Draws) -> Outputs:
         outputs = model(x, draws)
+        self.room = max(self.room, len(x))
         passes = Counter(draws.ids * model.passes)
         self.forwards.update(passes)
         if outputs.requires_grad:

@@ -60,9 +60,12 @@ class L2:
         return grad / per_image(l2_norm(grad).clamp_min(TINY), grad)
 
     def sample(self, x: Images, draws: Draws) -> Images:
-        """Uniform in the ball: a random direction, its length drawn as u^(1/dimensions) (which is eps almost surely)."""
+        """A random direction, its length uniform in [0, eps].
+
+        Uniform in the ball would be at its surface almost surely, and a search of a few dozen steps carries much of that noise to its end.
+        """
         direction = self.steepest(draws.fork("direction").normal(like=x))
-        share = draws.fork("length").uniform(0, 1, like=x.flatten(1)[:, 0]) ** (1 / x[0].numel())
+        share = draws.fork("length").uniform(0, 1, like=x.flatten(1)[:, 0])
         return self.project(x + direction * per_image(self.eps * share, x), x)
 
     def distance(self, x_adv: Images, x: Images) -> PerImage:

@@ -38,7 +38,7 @@ class Learner:
         """One step against the gradient of a mean loss.
 
         Raises:
-            RunError: the loss is not a number; nothing is changed.
+            RunError: the loss or its gradient is not a number; nothing is changed.
         """
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -50,10 +50,23 @@ class Learner:
             group["lr"] = self.learning_rate
         self.optimiser.zero_grad()
         loss.backward()
+        self._require_gradients()
         self.optimiser.step()
         self.step += 1
         self._follow()
         return value
+
+    def _require_gradients(self) -> None:
+        """Refuse a gradient that is not a number although the loss is: weights would be spoilt, and a later image show it first."""
+        given = {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
+        if bool(torch.nn.utils.get_total_norm(list(given.values())).isfinite()):
+            return
+        name = next(n for n, grad in given.items() if not bool(grad.isfinite().all()))
+        raise RunError(
+            f"the gradient of {name} is not a number at step {self.step + 1} of {self.whole}, though the loss is one: on images "
+            f"smaller than the kernels of the last layers, bfloat16 leaves gradients undefined; take larger images in this stage, "
+            f'a learning_rate below {self.plan.learning_rate:g}, or precision = "float32"'
+        )
 
     @torch.no_grad()
     def _follow(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ from robustdx.data.batches import batch, decoded
 from robustdx.draws import Draws
 from robustdx.errors import DataError, PlanError, RunError
 from robustdx.models import DiagnosticModel
+from robustdx.models.precision import resolve
 from robustdx.tasks import Aimed, Task
 from robustdx.tensors import Images, Labels, Outputs, PerImage
 
@@ -83,7 +84,8 @@ class Aim:
 class Lessons:
     """The images of a data set at the model's size, in an order drawn for each epoch, and the aim for each.
 
-    Cost per image: one forward pass when made, to see what the model says of it.
+    What the model says of an image as it came is asked in float32; the learning runs in bfloat16 where the processor computes in it.
+    Cost per image: one forward pass when made.
     """
 
     def __init__(self, model: DiagnosticModel, data: Dataset, draws: Draws, batch_size: int, goal: Goal) -> None:
@@ -91,6 +93,8 @@ class Lessons:
             raise DataError(f"{data.name}: expected images to learn from, found none: check the path and the split")
         self.model, self.batch_size = model, batch_size
         self.device = model.mean.device
+        self.rough = resolve("auto", self.device) == "bfloat16"
+        self.fast = model.in_precision(torch.bfloat16) if self.rough else model
         self.data = data if model.size is None else decoded(data, model.size, model.channels)
         self.draws = Draws(draws.seed, tuple(e.id for e in data.examples), draws.path)
         with torch.no_grad():
@@ -121,14 +125,18 @@ class Lessons:
         Raises:
             RunError: the learning has diverged.
         """
-        cost = self.aim.cost(self.model(x_adv, draws), some)
+        cost = self.aim.cost(self.fast(x_adv, draws), some)
         if not bool(cost.isfinite().all()):
             raise RunError("the attack's training has diverged (its loss is not a number): give a smaller lr")
         return cost
 
     def gap(self, x_adv: Images, some: Tensor, draws: Draws) -> PerImage:
         """The gap of these images, at the same cost."""
-        return self.aim.gap(self.model(x_adv, draws), some)
+        return self.aim.gap(self.fast(x_adv, draws), some)
+
+    def painting(self) -> AbstractContextManager[object]:
+        """In which numbers a network that paints for these lessons computes inside the block."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.rough)
 
     def _batches(self, order: Tensor) -> Iterator[tuple[Tensor, Images, Labels, Draws]]:
         for some in order.split(self.batch_size):

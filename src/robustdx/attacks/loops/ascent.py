@@ -98,13 +98,13 @@ class Ascent:
 
     def __call__(self, model: Model, front: Front, threat: Threat, worst: Worst) -> None:
         """Climb from `front.x_t` and leave what was found in `worst`."""
-        whole, state = threat, State.at(front, 2 * threat.eps)
+        state = State.at(front, 2 * threat.eps)
         marks = checkpoints(self.steps)
         exact_from = self.steps - math.ceil(self.steps * EXACT) if model.rough else 0
         for t in range(self.steps):
             if t == exact_from and t:
                 front.x_t, state.loss_best = state.x_best, torch.full_like(state.loss_best, -torch.inf)
-            loss, grad, beaten = self._look(model, front, whole.take(front.at), worst, exact=t >= exact_from)
+            loss, grad, beaten = self._look(model, front, threat, worst, exact=t >= exact_from)
             if bool(beaten.any()):
                 if bool(beaten.all()):
                     return
@@ -114,11 +114,11 @@ class Ascent:
             if t in marks:
                 back = per_image(state.check(t - max([0, *[m for m in marks if m < t]]), self.rho), grad)
                 front.x_t, grad = torch.where(back, state.x_best, front.x_t), torch.where(back, state.grad_best, grad)
-            front.x_t, state.before = _step(whole.take(front.at), front, state, grad, first=t == 0), front.x_t
-        self._judge(model, front, whole.take(front.at), worst)
+            front.x_t, state.before = _step(threat.take(front.at), front, state, grad, first=t == 0), front.x_t
+        self._judge(model, front, threat, worst)
 
     def _look(self, model: Model, front: Front, threat: Threat, worst: Worst, *, exact: bool) -> tuple[PerImage, Images, Flags]:
-        """Loss and gradient at x_t, and which images are beaten for good there."""
+        """Loss and gradient at x_t, and which images are beaten for good."""
         x_t = front.x_t.detach().requires_grad_()
         outputs = (model.exact if exact else model)(x_t, front.draws)
         loss = self.surrogate(outputs, front.y, front.at)
@@ -127,9 +127,9 @@ class Ascent:
             errors = model.task.errors(outputs, front.y)
             if exact:
                 worst.keep(front.at, front.x_t, errors, model.task.loss(outputs, front.y))
-            none = torch.zeros_like(errors, dtype=torch.bool)
-            beaten = confirmed(model, front, threat, worst, errors == 1) if self.early_stop else none
-        return loss.detach(), grad.nan_to_num_(nan=0.0), beaten
+            if self.early_stop:
+                confirmed(model, front, threat, worst, errors == 1)
+        return loss.detach(), grad.nan_to_num_(nan=0.0), worst.beaten[front.at]
 
     @torch.no_grad()
     def _judge(self, model: Model, front: Front, threat: Threat, worst: Worst) -> None:

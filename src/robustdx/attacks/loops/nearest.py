@@ -95,6 +95,11 @@ class Nearest:
             steep[front.at, column] = torch.where(gap.detach().isinf(), 0, dot(grad, self.threat.take(front.at).steepest(grad)))
         return steep
 
+    def share(self, whole: Nearest, image: Tensor) -> None:
+        """Take over what another has learned of the images x: this one's are whole.x[image]."""
+        self.clean, self._every = whole.clean[image], whole._every
+        self._steep = None if whole._steep is None else whole._steep[image]
+
     def exact_from(self, steps: int) -> int:
         """The step from which on a rough search goes in float32: its last eighth, as in `climb`."""
         return steps - math.ceil(steps * EXACT) if self.model.rough else 0
