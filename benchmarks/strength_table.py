@@ -21,8 +21,8 @@ Written by `python -m benchmarks.strength` (part of `make bench`); every line is
   ChestX-ray14 (14 findings), attacked on one finding, effusion, so that libraries that know classes only can take part.
 - **Images**: test images that the network decides rightly, the same for both sides; so many as the column says.
 - **Budgets**: under `eps` about half of the images stand against our FMN, so that a weaker attack shows. Both sides have the same
-  steps, restarts and queries (1,000 for HopSkipJump, Boundary and SimBA, 5,000 for Square); *passes* are forward + backward,
-  counted for each image.
+  steps, restarts and queries (1,000 for HopSkipJump, Boundary and SimBA, 5,000 for Square), but for C&W: ours takes its own 2 rounds of
+  80 steps, the peers 600 steps at most. *passes* are forward + backward, counted for each image.
 - **Robust accuracy** is of the images as found, in float32, inside eps. **Distances** are medians of the smallest change, in 255ths
   under Linf; an image that stands counts as infinitely far. *reference* is AutoAttack by its authors.
 - **With**: {versions}; {machine}; {hours} hours of one processor.

@@ -11,18 +11,21 @@ from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.models import DiagnosticModel, Subject
 from robustdx.models.oracle import Oracle
-from robustdx.tasks import Binary, MultiClass
+from robustdx.tasks import Binary
 from robustdx.threats import L2, Linf
 from tests.attacks.test_closed_form import linear, optimum_of_one_logit
 from tests.attacks.walking import (
     DRAWN,
     DRAWS,
+    LINF,
     SIDE,
-    TASKS,
+    TASK,
     THREATS,
     B,
     assert_same,
     blurred,
+    by_task,
+    by_threat,
     images,
     labels,
     model_for,
@@ -30,15 +33,11 @@ from tests.attacks.walking import (
     uphill,
 )
 
-TASK = MultiClass(tuple("abc"))
-LINF = Linf(8 / 255)
 SHORT = {"steps": 4, "neighbours": 2, "smooth": 3, "scales": 2}
 NAMED = {
     name: ATTACKS.parse({**words, **{k: v for k, v in SHORT.items() if k in words or k == "steps"}}) for name, words in PRESETS.items()
 }
 """Every preset, in few steps and with few copies."""
-by_task = pytest.mark.parametrize(("task", "outputs"), TASKS.values(), ids=list(TASKS))
-by_threat = pytest.mark.parametrize("threat", THREATS.values(), ids=list(THREATS))
 by_name = pytest.mark.parametrize("attack", NAMED.values(), ids=list(NAMED))
 
 

@@ -12,17 +12,28 @@ from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.models import Subject
 from robustdx.models.oracle import Oracle
-from robustdx.tasks import Aimed, Binary, Class, MultiClass, Targeted
+from robustdx.tasks import Aimed, Binary, Class, Targeted
 from robustdx.threats import L2, Linf
 from tests.attacks.test_closed_form import linear, optimum_of_one_logit
-from tests.attacks.walking import DRAWS, SIDE, TASKS, THREATS, B, assert_same, blurred, images, labels, model_for, uphill
+from tests.attacks.walking import (
+    DRAWS,
+    LINF,
+    SIDE,
+    TASK,
+    THREATS,
+    B,
+    assert_same,
+    blurred,
+    by_task,
+    by_threat,
+    images,
+    labels,
+    model_for,
+    uphill,
+)
 
-TASK = MultiClass(tuple("abc"))
-LINF = Linf(8 / 255)
 FORMS = [(probe, form) for probe in ("perturbation", "gradient") for form in ("soft", "hard")]
 by_form = pytest.mark.parametrize(("probe", "form"), FORMS)
-by_task = pytest.mark.parametrize(("task", "outputs"), TASKS.values(), ids=list(TASKS))
-by_threat = pytest.mark.parametrize("threat", THREATS.values(), ids=list(THREATS))
 
 
 @pytest.fixture

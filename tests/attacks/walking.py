@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,6 +32,10 @@ THREATS: dict[str, Threat] = {
     "masked l2": Masked(L2(0.6), REGION, "outside"),
     "channels": Linf.per_channel((4 / 255, 8 / 255, 2 / 255)),
 }
+
+TASK, LINF = MultiClass(tuple("abc")), Linf(8 / 255)
+by_task = pytest.mark.parametrize(("task", "outputs"), TASKS.values(), ids=list(TASKS))
+by_threat = pytest.mark.parametrize("threat", THREATS.values(), ids=list(THREATS))
 
 
 def smooth_network(outputs: int, seed: int = 0) -> nn.Module:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log2
 from typing import Any
@@ -19,6 +19,7 @@ SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 WORST, CHANCE = "#16202b", "#6b7480"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 AXIS = {"showline": True, "linecolor": "#8a939d", "ticks": "outside", "tickcolor": "#8a939d", "zeroline": False, "fixedrange": True}
+PERCENT = {"range": [-2, 102], "tickvals": [0, 25, 50, 75, 100], "ticktext": ["0", "25", "50", "75", "100 %"], "gridcolor": "#e4e7ea"}
 Trace = dict[str, Any]
 CURVES = ("goal_reached", "accuracy", "balanced_accuracy")
 
@@ -148,15 +149,18 @@ def _layout(f: Findings, threat: str) -> Trace:
     places = [_place(e, budgets) for e in (0.0, *budgets)]
     unit = "largest change per pixel, in 255ths" if threat == "linf" else f"length of the change, {threat_name(threat)}"
     across = {"range": [places[0] - 0.35, places[-1] + 0.35], "tickvals": places, "ticktext": _ticks(threat, budgets), "tickangle": 0}
-    up = {"range": [-2, 102], "tickvals": [0, 25, 50, 75, 100], "ticktext": ["0", "25", "50", "75", "100 %"], "gridcolor": "#e4e7ea"}
+    return frame(across, PERCENT, unit, top=10) | {"showlegend": False}
+
+
+def frame(across: Mapping[str, Any], up: Mapping[str, Any], title: str, top: int) -> dict[str, Any]:
+    """What all curves of a report share: axes, margins, colours. `title` stands under the axis, `top` is the upper margin."""
     return {
-        "xaxis": {**AXIS, **across, "showgrid": False, "title": {"text": unit, "standoff": 10}},
+        "xaxis": {**AXIS, **across, "showgrid": False, "title": {"text": title, "standoff": 10}},
         "yaxis": {**AXIS, **up},
-        "showlegend": False,
         "hovermode": "closest",
         "dragmode": False,
         "autosize": True,
-        "margin": {"l": 48, "r": 12, "t": 10, "b": 62},
+        "margin": {"l": 48, "r": 12, "t": top, "b": 62},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "size": 13, "color": "#16202b"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import log10
 
-from robustdx.report.figures import AXIS, COLOURS, DASHES, FONT, SHAPES, Figure, Trace, script_json
+from robustdx.report.figures import COLOURS, DASHES, PERCENT, SHAPES, Figure, Trace, frame, script_json
 from robustdx.report.findings import CellResult, Findings
 from robustdx.report.numbers import count, eps_text, percent, threat_name
 
@@ -49,18 +49,5 @@ def _layout(most: int) -> Trace:
         "ticktext": [count(n) for n in tens],
         "tickangle": 0,
     }
-    up = {"range": [-2, 102], "tickvals": [0, 25, 50, 75, 100], "ticktext": ["0", "25", "50", "75", "100 %"], "gridcolor": "#e4e7ea"}
-    return {
-        "xaxis": {**AXIS, **across, "showgrid": False, "title": {"text": "queries for one image", "standoff": 10}},
-        "yaxis": {**AXIS, **up},
-        "showlegend": True,
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "hovermode": "closest",
-        "dragmode": False,
-        "autosize": True,
-        "margin": {"l": 48, "r": 12, "t": 40, "b": 62},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": FONT, "size": 13, "color": "#16202b"},
-        "hoverlabel": {"bgcolor": "#16202b", "font": {"color": "#ffffff", "family": FONT}},
-    }
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+    return frame(across, PERCENT, "queries for one image", top=40) | {"showlegend": True, "legend": legend}
