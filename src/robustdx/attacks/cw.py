@@ -122,13 +122,13 @@ class CW:
             if not bool(stay.all()):
                 front, w, mean, square = front.only(stay), w[stay], mean[stay], square[stay]
             if not len(front):
-                return found
+                return found & nearest.distance.isfinite()
         with torch.no_grad():
             threat = nearest.threat.take(front.at)
             front.x_t = _shown(w, front, threat)
             _, beaten = nearest.look(front)
             found[front.at] |= beaten & self._near(threat, front, value[front.at])
-        return found
+        return found & nearest.distance.isfinite()
 
     def _cost(self, threat: Threat, front: Front, gap: PerImage, value: PerImage, steep: PerImage) -> PerImage:
         change = (front.x_t - front.x).flatten(1)

@@ -122,7 +122,7 @@ class FAB:
             values, grads = slopes(gaps, front.x_t, RIVALS)
             ball = nearest.threat.take(front.at)
             value, slope = closest(ball, values, grads)
-            lost = nearest.distance[front.at].isinf() & (t >= PATIENCE)
+            lost = nearest.least[front.at].isinf() & (t >= PATIENCE)
             front.x_t = self._step(ball, front, value, slope, over, torch.where(lost, 0, self.alpha_max))
             front = front.only(~nearest.settled[front.at])
             if not len(front):

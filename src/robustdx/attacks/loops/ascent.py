@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from robustdx.attacks.loops.climb import EXACT, Front, Worst, confirmed
+from robustdx.attacks.loops.climb import Front, Worst, confirmed, exact_from
 from robustdx.attacks.loops.surrogates import Surrogate
 from robustdx.attacks.protocol import Model
 from robustdx.tensors import Flags, Images, PerImage, per_image
@@ -100,11 +100,11 @@ class Ascent:
         """Climb from `front.x_t` and leave what was found in `worst`."""
         state = State.at(front, 2 * threat.eps)
         marks = checkpoints(self.steps)
-        exact_from = self.steps - math.ceil(self.steps * EXACT) if model.rough else 0
+        first_exact = exact_from(self.steps) if model.rough else 0
         for t in range(self.steps):
-            if t == exact_from and t:
+            if t == first_exact and t:
                 front.x_t, state.loss_best = state.x_best, torch.full_like(state.loss_best, -torch.inf)
-            loss, grad, beaten = self._look(model, front, threat, worst, exact=t >= exact_from)
+            loss, grad, beaten = self._look(model, front, threat, worst, exact=t >= first_exact)
             if bool(beaten.any()):
                 if bool(beaten.all()):
                     return
