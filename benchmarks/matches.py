@@ -136,6 +136,7 @@ MATCHES: tuple[Match, ...] = (
             "reference": reference("apgd-ce"),
             "adv-lib": library.attack("auto_pgd", "apgd", norm=True, budget=True, loss_function="ce"),
         },
+        repeats=3,
     ),
     *both("fab", {"name": "fab"}, FAB, kind="distance"),
     Match("cw", "l2", {"name": "cw"}, CW, "distance", slow=True),

@@ -33,7 +33,8 @@ class Square:
     time. Where several decisions are to be turned, more of them wrong counts first, then the loss.
 
     Unlike AutoAttack's code a square of the same sign as what lies there, which would ask the same image again, is turned
-    over (the authors' own code draws again), and squares reach the last row and column too.
+    over (the authors' own code draws again), squares reach the last row and column too, and a step on a plateau, as the margin
+    of rounded outputs has them, is kept.
 
     Cost per image: one forward pass for the image itself, restarts * queries at most, and with early stop one for each
     confirmation; no backward pass. A rough search takes the last eighth in float32.
@@ -85,7 +86,7 @@ class Square:
                 best = asking.ask(front, exact=True)
             squares.put(front.x_t, block[:, (t - 1) % BLOCK], self.share(t))
             seen = asking.ask(front, exact=t >= first_exact)
-            better = seen.worse_than(best)
+            better = seen.no_better_than(best)
             best = seen.where(better, best)
             gone = asking.settle(front, seen, better)
             squares.take_back(front.x_t, ~better)
