@@ -23,7 +23,7 @@ Written by `python -m benchmarks.speed` (part of `make bench`); every line is me
 def page(kept: Mapping[str, Mapping[str, Any]]) -> str:
     """The whole page."""
     lines = [HEADING.strip()]
-    for name, part in kept.items():
+    for name, part in sorted(kept.items()):
         lines += ["", f"## {name}", "", _how(part), ""]
         lines += _floors(part) if "floor" in part else _contenders(part)
     return "\n".join(lines) + "\n"

@@ -45,7 +45,7 @@ class CW:
 
     Cost per image: 1 + search_steps * steps (L2: 161) forward and backward passes, one backward pass for each rival at x (at most 10; none
     in a binary task), one forward pass more for each round, and 5 at the end. An image that is not beaten by then has up to 6
-    rounds more.
+    rounds more. In a rough search one forward pass more for every ten.
     """
 
     minimal: ClassVar[bool] = True

@@ -41,7 +41,7 @@ class FAB:
 
     Cost per image: restarts * steps forward passes, and as many backward passes times the rivals (at most 10, one in a binary
     task), or with `targets` restarts * targets * steps of both, and one backward pass for each rival (at most 10); for each walk one
-    forward pass more, and 5 at the end.
+    forward pass more, and 5 at the end. In a rough search one forward pass more for every ten.
     """
 
     minimal: ClassVar[bool] = True

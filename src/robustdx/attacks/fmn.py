@@ -41,7 +41,7 @@ class FMN:
     and the peers', with 100 passes and with 30 (tests/references/test_minimal.py).
 
     Cost per image: steps forward and backward passes, one backward pass for each rival at the first (at most 10; none in a binary
-    task), and 6 forward passes at the end.
+    task), and 6 forward passes at the end; in a rough search one forward pass more for every ten.
     """
 
     minimal: ClassVar[bool] = True

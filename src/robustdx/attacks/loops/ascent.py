@@ -14,12 +14,12 @@ from robustdx.attacks.loops.surrogates import Surrogate
 from robustdx.attacks.protocol import Model
 from robustdx.tasks import Aimed
 from robustdx.tensors import Flags, Images, PerImage, per_image
-from robustdx.threats import Threat
+from robustdx.threats import Linf, Threat, everywhere
 
 MOMENTUM = 0.75
 
 CARRIED = 0.75
-"""Share of the last gradient that is carried into the next where a goal is asked for."""
+"""Share of the last gradient that is carried into the next where a goal is asked for under Linf."""
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -98,11 +98,11 @@ class Ascent:
         z = project(x_t + step * steepest(grad));   x_{t+1} = project(x_t + 0.75 (z - x_t) + 0.25 (x_t - x_{t-1}))
 
     The step begins at 2 eps. At a checkpoint it is halved, and the climb goes back to its best point, where fewer than `rho` of the
-    steps since the last one raised the loss, or nothing better came. Under a goal, which may ask that several decisions turn at once,
-    the gradients are carried on from step to step: the sign of one serves one decision, and undoes what the last did for another (all
-    findings of a linear model under Linf: 2 % above the smallest budget that suffices all images fall, and not one of them
-    without). A rough search takes its last eighth in float32, from the best
-    point it knows. Cost per image: `steps` forward and backward passes, one forward pass at the end, one for each confirmation.
+    steps since the last one raised the loss, or nothing better came. Under Linf and a goal, which may ask that several decisions turn at
+    once, gradients are carried on from step to step: the sign of one serves one decision, and undoes what the last did for another
+    (all findings of a linear model: 2 % above the smallest budget that suffices all images fall, and none without). A rough search
+    takes its last eighth in float32, from the best point it knows. Cost per image: `steps` forward and backward passes, one
+    forward pass at the end, one for each confirmation.
     """
 
     surrogate: Surrogate
@@ -113,7 +113,7 @@ class Ascent:
     def __call__(self, model: Model, front: Front, threat: Threat, worst: Worst) -> None:
         """Climb from `front.x_t` and leave what was found in `worst`."""
         state = State.at(front, 2 * threat.eps)
-        marks, aimed = checkpoints(self.steps), isinstance(model.task, Aimed)
+        marks, carries = checkpoints(self.steps), isinstance(model.task, Aimed) and isinstance(everywhere(threat), Linf)
         first_exact = exact_from(self.steps) if model.rough else 0
         for t in range(self.steps):
             if t == first_exact and t:
@@ -124,7 +124,7 @@ class Ascent:
                     return
                 stay = ~beaten
                 front, state, loss, grad = front.only(stay), state.only(stay), loss[stay], grad[stay]
-            grad = state.carry(grad) if aimed else grad
+            grad = state.carry(grad) if carries else grad
             state.see(front.x_t, loss, grad)
             if t in marks:
                 back = per_image(state.check(t - max([0, *[m for m in marks if m < t]]), self.rho), grad)
