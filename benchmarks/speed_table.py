@@ -11,7 +11,8 @@ HEADING = """
 
 Written by `python -m benchmarks.speed` (part of `make bench`); every line is measured, none is edited.
 
-- Contenders take turns on the same images with the same budget; times are medians over the rounds, CPU seconds of all threads and wall.
+- Contenders take turns on the same images, which the network decides rightly, with the same budget: 8/255 on an undefended network, and
+  on a robust one that under which about half of the images stand. Times are medians over the rounds, CPU seconds of all threads and wall.
 - **robustdx** is the audit's whole path: clean records, the search in bfloat16, both verdicts in float32. **float32** is a peer as its
   users get it, **bfloat16** a peer that is handed the very bfloat16 channels-last network we search with; only its attack is timed.
 - **Robust accuracy** is judged in float32 on the images as found: a quicker attack that finds less would be none.
@@ -22,7 +23,7 @@ Written by `python -m benchmarks.speed` (part of `make bench`); every line is me
 def page(kept: Mapping[str, Mapping[str, Any]]) -> str:
     """The whole page."""
     lines = [HEADING.strip()]
-    for name, part in kept.items():
+    for name, part in sorted(kept.items()):
         lines += ["", f"## {name}", "", _how(part), ""]
         lines += _floors(part) if "floor" in part else _contenders(part)
     return "\n".join(lines) + "\n"

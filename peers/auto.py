@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from robustdx.threats import Linf, Threat
@@ -19,7 +20,7 @@ STEPS = 100
 
 
 def _norm(threat: Threat) -> dict[str, Any]:
-    return {"norm": "Linf" if isinstance(threat, Linf) else "L2", "eps": threat.eps, "seed": 0}
+    return {"norm": "Linf" if isinstance(threat, Linf) else "L2", "eps": threat.eps, "seed": torch.initial_seed()}
 
 
 def apgd(loss: str) -> Auto:

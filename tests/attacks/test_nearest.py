@@ -231,3 +231,21 @@ def test_tightening_ends_at_the_boundary_and_never_behind_it():
     assert (task.margin(model(nearest.x_adv), y) < 0).all()
     assert (nearest.distance < before).all()
     assert torch.allclose(nearest.distance, nearest_boundary(model, x, y, L2(50.0)), rtol=1e-3)
+
+
+@pairs([FAB(steps=16), DDN(steps=30), FMN(steps=30), CW(steps=60)])
+@pytest.mark.parametrize("beside", [-0.3, 0.3])
+def test_a_rough_search_learns_how_far_its_boundary_lies_beside_the_true_one(attack, threat, beside):
+    """A search on a network that favours the label, or its rivals, by more than an image's whole margin may be."""
+    model, x, y, draws = network_and_images(8)
+
+    class Beside(nn.Module):
+        def forward(self, z):
+            out = model.network(z)
+            return out + beside * torch.linspace(-1, 1, out.shape[1])
+
+    subject = Subject(model, DiagnosticModel(Beside(), model.task).eval())
+    exact = threat.distance(attack(model, x, y, threat, draws), x)
+    x_adv = attack(subject, x, y, threat, draws)
+    assert (model(x_adv).argmax(1) != y).all()
+    assert (threat.distance(x_adv, x) <= 1.1 * exact + 1e-6).all()

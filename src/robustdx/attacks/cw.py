@@ -45,7 +45,7 @@ class CW:
 
     Cost per image: 1 + search_steps * steps (L2: 161) forward and backward passes, one backward pass for each rival at x (at most 10; none
     in a binary task), one forward pass more for each round, and 5 at the end. An image that is not beaten by then has up to 6
-    rounds more.
+    rounds more. In a rough search one forward pass more for every ten.
     """
 
     minimal: ClassVar[bool] = True
@@ -122,13 +122,13 @@ class CW:
             if not bool(stay.all()):
                 front, w, mean, square = front.only(stay), w[stay], mean[stay], square[stay]
             if not len(front):
-                return found
+                return found & nearest.distance.isfinite()
         with torch.no_grad():
             threat = nearest.threat.take(front.at)
             front.x_t = _shown(w, front, threat)
             _, beaten = nearest.look(front)
             found[front.at] |= beaten & self._near(threat, front, value[front.at])
-        return found
+        return found & nearest.distance.isfinite()
 
     def _cost(self, threat: Threat, front: Front, gap: PerImage, value: PerImage, steep: PerImage) -> PerImage:
         change = (front.x_t - front.x).flatten(1)

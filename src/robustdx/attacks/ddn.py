@@ -31,7 +31,7 @@ class DDN:
     need, so that nothing depends on the size of the image.
 
     Cost per image: steps forward and backward passes, one backward pass for each rival at the first (at most 10; none in a binary
-    task), and 6 forward passes at the end.
+    task), and 6 forward passes at the end; in a rough search one forward pass more for every ten.
     """
 
     minimal: ClassVar[bool] = True

@@ -41,7 +41,7 @@ class FAB:
 
     Cost per image: restarts * steps forward passes, and as many backward passes times the rivals (at most 10, one in a binary
     task), or with `targets` restarts * targets * steps of both, and one backward pass for each rival (at most 10); for each walk one
-    forward pass more, and 5 at the end.
+    forward pass more, and 5 at the end. In a rough search one forward pass more for every ten.
     """
 
     minimal: ClassVar[bool] = True
@@ -122,7 +122,7 @@ class FAB:
             values, grads = slopes(gaps, front.x_t, RIVALS)
             ball = nearest.threat.take(front.at)
             value, slope = closest(ball, values, grads)
-            lost = nearest.distance[front.at].isinf() & (t >= PATIENCE)
+            lost = nearest.least[front.at].isinf() & (t >= PATIENCE)
             front.x_t = self._step(ball, front, value, slope, over, torch.where(lost, 0, self.alpha_max))
             front = front.only(~nearest.settled[front.at])
             if not len(front):

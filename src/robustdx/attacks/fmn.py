@@ -41,7 +41,7 @@ class FMN:
     and the peers', with 100 passes and with 30 (tests/references/test_minimal.py).
 
     Cost per image: steps forward and backward passes, one backward pass for each rival at the first (at most 10; none in a binary
-    task), and 6 forward passes at the end.
+    task), and 6 forward passes at the end; in a rough search one forward pass more for every ten.
     """
 
     minimal: ClassVar[bool] = True
@@ -81,7 +81,7 @@ class FMN:
             x_t = front.x_t.detach()
             flat = ball.distance(x_t, front.x) + gap.detach() / dot(grad, downhill).clamp_min(TINY)
             gamma = self.gamma * (0.02 + 0.98 * fall)
-            radius[at] = _radius(radius[at], flat, nearest.distance[at], beaten, gamma)
+            radius[at] = _radius(radius[at], flat, nearest.least[at], beaten, gamma)
             step = self.step_size * (0.01 + 0.99 * fall)
             change = x_t - front.x - step * per_image(radius[at], x_t) * ball.steepest(momentum[at])
             front.x_t = (front.x + shortened(ball, change, radius[at])).clamp(0, 1)

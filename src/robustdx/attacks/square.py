@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
 
 from robustdx.attacks.loops.asking import Answer, Asking
-from robustdx.attacks.loops.climb import EXACT, Front
+from robustdx.attacks.loops.climb import Front, exact_from
 from robustdx.attacks.loops.squares import Squares, squares_for
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
@@ -34,7 +33,8 @@ class Square:
     time. Where several decisions are to be turned, more of them wrong counts first, then the loss.
 
     Unlike AutoAttack's code a square of the same sign as what lies there, which would ask the same image again, is turned
-    over (the authors' own code draws again), and squares reach the last row and column too.
+    over (the authors' own code draws again), squares reach the last row and column too, and a step on a plateau, as the margin
+    of rounded outputs has them, is kept.
 
     Cost per image: one forward pass for the image itself, restarts * queries at most, and with early stop one for each
     confirmation; no backward pass. A rough search takes the last eighth in float32.
@@ -72,7 +72,7 @@ class Square:
     def _search(self, asking: Asking, front: Front, squares: Squares) -> None:
         """One start, followed until every image is done or the queries are spent; what was found stays in `asking`."""
         front.x_t = squares.start(front.draws.fork("start"))
-        exact_from = self.queries - math.ceil(self.queries * EXACT) if asking.model.rough else self.queries
+        first_exact = exact_from(self.queries) if asking.model.rough else self.queries
         best = asking.ask(front)
         gone = asking.settle(front, best, torch.ones_like(front.at, dtype=torch.bool))
         block = front.x.new_empty(0)
@@ -82,11 +82,11 @@ class Square:
                 return
             if (t - 1) % BLOCK == 0:
                 block = self._block(front, squares, t)
-            if t == exact_from:
+            if t == first_exact:
                 best = asking.ask(front, exact=True)
             squares.put(front.x_t, block[:, (t - 1) % BLOCK], self.share(t))
-            seen = asking.ask(front, exact=t >= exact_from)
-            better = seen.worse_than(best)
+            seen = asking.ask(front, exact=t >= first_exact)
+            better = seen.no_better_than(best)
             best = seen.where(better, best)
             gone = asking.settle(front, seen, better)
             squares.take_back(front.x_t, ~better)

@@ -45,6 +45,10 @@ class Answer:
         gain = self.score - other.score
         return (self.errors > other.errors) | ((self.errors == other.errors) & (gain > ROUNDING * other.score.abs()))
 
+    def no_better_than(self, other: Answer) -> Flags:
+        """Worse, or the same to the last digit: a step on a plateau, as scores that come rounded have them."""
+        return self.worse_than(other) | ((self.errors == other.errors) & (self.score == other.score))
+
     def where(self, flags: Flags, other: Answer) -> Answer:
         """This answer where flagged, the other elsewhere."""
         return Answer(torch.where(flags, self.errors, other.errors), torch.where(flags, self.score, other.score))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -176,7 +175,7 @@ class Climb:
     @torch.enable_grad()
     def _step(self, model: Model, front: Front, threat: Threat, worst: Worst, slope: Slope, t: int) -> Front:
         """Judge x_t, and take the images that are not beaten a step further."""
-        exact = not model.rough or t >= self.steps - math.ceil(self.steps * EXACT)
+        exact = not model.rough or t >= exact_from(self.steps)
         candidate = exact and t > 0 and self.keep == "worst"
         ask = model.exact if exact else model
         leaf = front.x_t.detach().requires_grad_(not slope.elsewhere)
@@ -204,6 +203,11 @@ class Climb:
             if self.early_stop:
                 return confirmed(model, front, threat, worst, errors == 1)
             return torch.zeros_like(errors, dtype=torch.bool)
+
+
+def exact_from(steps: int) -> int:
+    """The step from which on a rough search goes in float32: an eighth of the steps, and one at least."""
+    return steps - max(1, int(steps * EXACT))
 
 
 def confirmed(model: Model, front: Front, threat: Threat, worst: Worst, claimed: Flags) -> Flags:

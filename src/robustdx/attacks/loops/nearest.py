@@ -7,11 +7,12 @@ under a generous eps gives the whole curve of robust accuracy against eps (`curv
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from robustdx.attacks.loops.climb import EXACT, SLACK, Front, Worst, confirmed
+from robustdx.attacks.loops.climb import SLACK, Front, Worst, confirmed, exact_from
 from robustdx.attacks.loops.hyperplane import TINY, dot
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
@@ -25,6 +26,9 @@ TIGHTEN = 5
 CLEAR, ROUNDING = 1e-5, 1e-6
 """By which share of the gap at x, and of the largest logit, an image must be beaten: on the boundary another batch rounds otherwise."""
 
+CHECK = 10
+"""Every so many looks of a rough search, float32 is asked too."""
+
 RIVALS = 10
 """So many of the strongest rivals are considered where each costs a backward pass."""
 
@@ -35,6 +39,10 @@ class Nearest:
     Beaten means `task.errors == 1`, seen in float32. With `early_stop` an image is settled as soon as one is found inside
     eps and holds as it would be saved; without, it is settled only if x itself is beaten, or if nothing can be (a goal that cannot
     be asked of it has an infinite gap).
+
+    A rough search (bfloat16) is that of a network slightly beside the one that is judged, so its boundary lies elsewhere. By how
+    much changes slowly: every tenth look asks float32 too, corrects the gaps by what it finds, and keeps the nearest of what looked
+    beaten since then if it is (`Rough`).
     """
 
     def __init__(
@@ -51,6 +59,13 @@ class Nearest:
         self.settled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         self._every: bool | None = None
         self._steep: Tensor | None = None
+        self._looks = 0
+        self._rough: Rough | None = None
+
+    @property
+    def least(self) -> PerImage:
+        """The smallest distance found, whether confirmed in float32 yet or not."""
+        return self.distance if self._rough is None else self.distance.minimum(self._rough.distance)
 
     def front(self, start: Images | None = None, draws: Draws | None = None) -> Front:
         """The images that are not settled, to be searched from `start` (left out: from x)."""
@@ -60,14 +75,51 @@ class Nearest:
     def look(self, front: Front, *, exact: bool = True) -> tuple[Outputs, Flags]:
         """The gaps (B, R) at x_t, and which images are beaten there; those nearer than what is kept are kept.
 
-        Cost per image: one forward pass; in a rough search one more for what looks beaten and would be the nearest.
+        Cost per image: one forward pass; in a rough search one more at every tenth look.
         """
-        outputs = (self.model.exact if exact else self.model)(front.x_t, front.draws)
+        rough = self.model.rough and not exact
+        outputs = (self.model if rough else self.model.exact)(front.x_t, front.draws)
         gaps = self._gaps(outputs, front.y)
         with torch.no_grad():
+            if rough:
+                return self._look_roughly(front, gaps)
+            self._confirm(front)
             beaten = self._clear(outputs, front)
-            self._keep(front, gaps.detach().amin(1), beaten, sure=exact or not self.model.rough)
+            self._keep(front, gaps.detach().amin(1), beaten)
         return gaps, beaten
+
+    def _look_roughly(self, front: Front, raw: Outputs) -> tuple[Outputs, Flags]:
+        """Gaps as float32 would have them, as far as is known, and what they say."""
+        rough = self._rough = self._rough or Rough(self.x, raw.shape[1])
+        if self._looks % CHECK == 0:
+            self._ask_float32(rough, front, raw.detach())
+        self._looks += 1
+        with torch.enable_grad():
+            gaps = raw + rough.bias[front.at]
+        gap, distance = gaps.detach().amin(1), self.threat.take(front.at).distance(front.x_t.detach(), front.x)
+        beaten = gap < 0
+        nearer = beaten & (distance < self.least[front.at])
+        rough.claim(front.only(nearer), distance[nearer], raw.detach()[nearer])
+        self._come_closer(front, gap, ~beaten)
+        if self.early_stop:
+            self._stop(front, nearer & self._inside(distance))
+        return gaps, beaten
+
+    def _ask_float32(self, rough: Rough, front: Front, raw: Outputs) -> None:
+        """Look in float32 at what is claimed, or where nothing is, at x_t. Cost per image: one forward pass."""
+        at, claimed = front.at, rough.distance[front.at].isfinite()
+        seen = replace(front, x_t=torch.where(per_image(claimed, front.x), rough.x_adv[at], front.x_t.detach()))
+        outputs = self.model.exact(seen.x_t, front.draws)
+        gaps = self._gaps(outputs, front.y)
+        rough.bias[at] = (gaps - torch.where(claimed[:, None], rough.raw[at], raw)).nan_to_num_(0.0, 0.0, 0.0)
+        rough.distance[at] = math.inf
+        self._keep(seen, gaps.amin(1), self._clear(outputs, seen))
+
+    def _confirm(self, front: Front) -> None:
+        """Ask float32 of what is still claimed of these images."""
+        if self._rough is not None and bool((claimed := self._rough.distance[front.at].isfinite()).any()):
+            some = front.only(claimed)
+            self._ask_float32(self._rough, some, self._rough.raw[some.at])
 
     def aim(self, gaps: Outputs, front: Front) -> PerImage:
         """The gap of the rival whose boundary is nearest: not always the one with the least gap, which another may outrun.
@@ -101,8 +153,8 @@ class Nearest:
         self._steep = None if whole._steep is None else whole._steep[image]
 
     def exact_from(self, steps: int) -> int:
-        """The step from which on a rough search goes in float32: its last eighth, as in `climb`."""
-        return steps - math.ceil(steps * EXACT) if self.model.rough else 0
+        """The step from which on a rough search goes in float32."""
+        return exact_from(steps) if self.model.rough else 0
 
     @torch.no_grad()
     def tighten(self, rounds: int = TIGHTEN) -> None:
@@ -127,23 +179,25 @@ class Nearest:
         inside = self.distance <= self.threat.eps * (1 + SLACK)
         return torch.where(per_image(inside, self.x), self.x_adv, self.threat.project(self.x_adv, self.x))
 
-    def _keep(self, front: Front, gap: PerImage, beaten: Flags, *, sure: bool) -> None:
-        """Take over what is nearer than what is kept, and settle what need not be searched any more."""
+    def _keep(self, front: Front, gap: PerImage, beaten: Flags) -> None:
+        """Take over what is nearer than what is kept, and settle what need not be searched any more: seen in float32."""
         x_t, at = front.x_t.detach(), front.at
         distance = self.threat.take(at).distance(x_t, front.x)
         self.clean[at] = torch.where(distance == 0, gap, self.clean[at])
+        self._come_closer(front, gap, ~beaten)
         nearer = beaten & (distance < self.distance[at])
-        if not sure and bool(nearer.any()):
-            some = front.only(nearer)
-            holds = self._clear(self.model.exact(some.x_t.detach(), some.draws), some)
-            nearer = nearer.masked_scatter(nearer, holds)
-        closer = self.distance[at].isinf() & (gap < self.gap[at])
-        take = nearer | closer
-        self.x_adv[at[take]], self.gap[at[take]] = x_t[take], gap[take]
-        self.distance[at[nearer]] = distance[nearer]
+        self.x_adv[at[nearer]], self.gap[at[nearer]], self.distance[at[nearer]] = x_t[nearer], gap[nearer], distance[nearer]
         self.settled[at] |= (self.distance[at] == 0) | gap.isinf()
         if self.early_stop:
-            self._stop(front, nearer & (distance <= self.threat.eps * (1 + SLACK)) & (distance > 0))
+            self._stop(front, nearer & self._inside(distance))
+
+    def _come_closer(self, front: Front, gap: PerImage, standing: Flags) -> None:
+        """Where nothing is beaten yet, keep what is closest to it."""
+        closer = standing & self.least[front.at].isinf() & (gap < self.gap[front.at])
+        self.x_adv[front.at[closer]], self.gap[front.at[closer]] = front.x_t.detach()[closer], gap[closer]
+
+    def _inside(self, distance: PerImage) -> Flags:
+        return (distance <= self.threat.eps * (1 + SLACK)) & (distance > 0)
 
     def _stop(self, front: Front, inside: Flags) -> None:
         """Settle what holds inside eps as it would be saved: not the nearest image, which rounding undoes, but as far as eps reaches."""
@@ -182,6 +236,22 @@ class Nearest:
             return margins + self.confidence
         none = margins.isinf().all(1, keepdim=True)
         return torch.where(none, math.inf, margins.masked_fill(margins.isinf(), -math.inf).amax(1, keepdim=True)) + self.confidence
+
+
+class Rough:
+    """What is known of a rough search: how far its gaps lie beside those of float32, and what it has claimed since float32 was asked."""
+
+    def __init__(self, x: Images, ways: int) -> None:
+        self.bias = x.new_zeros(len(x), ways)
+        """What float32 adds to the rough gaps."""
+        self.x_adv = x.clone()
+        """The nearest image that looked beaten."""
+        self.distance = x.new_full((len(x),), math.inf)
+        self.raw = x.new_zeros(len(x), ways)
+        """The rough gaps there."""
+
+    def claim(self, front: Front, distance: PerImage, raw: Outputs) -> None:
+        self.x_adv[front.at], self.distance[front.at], self.raw[front.at] = front.x_t.detach(), distance, raw
 
 
 def shared(task: Task, outputs: Outputs, y: Labels) -> bool:
