@@ -75,7 +75,7 @@ def page(title: str, answers: Sequence[Answer]) -> list[str]:
     lines = [f"### {title}", "", line(head), line(["---"] * len(head))]
     for a in answers:
         q = a.question
-        numbers = [f"{a.difference:+.3g}", f"{a.low:+.3g} to {a.high:+.3g}", f"{a.p:.4f}", str(len(q.first)), str(len(set(q.patients)))]
+        numbers = [signed(a.difference), f"{signed(a.low)} to {signed(a.high)}", f"{a.p:.4f}", str(len(q.first)), str(len(set(q.patients)))]
         lines.append(line([q.claim, f"**{a.words}**", *numbers]))
     return [*lines, "", tally(answers), ""]
 
@@ -83,3 +83,8 @@ def page(title: str, answers: Sequence[Answer]) -> list[str]:
 def tally(answers: Sequence[Answer]) -> str:
     counts = {words: sum(a.words == words for a in answers) for words in ("holds", "does not hold", "cannot be told at this n")}
     return f"Of {len(answers)}: " + ", ".join(f"{n} {words}" for words, n in counts.items()) + "."
+
+
+def signed(value: float) -> str:
+    """With its sign; what is left over when equal sums are subtracted is 0."""
+    return f"{round(value, 9) + 0.0:+.3g}"
