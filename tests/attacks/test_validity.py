@@ -1,4 +1,4 @@
-"""AutoAttack where the reference is not defined: whatever form the same answers come in, and for findings, the same verdicts."""
+"""AutoAttack where its reference is not defined: the same verdicts whatever form the answers come in, and for findings those of brute force."""
 
 import pytest
 import torch
