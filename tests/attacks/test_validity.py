@@ -1,4 +1,4 @@
-"""AutoAttack where its reference is not defined: the same verdicts whatever form the answers come in, and for findings those of brute force."""
+"""AutoAttack where its reference is not defined: equal verdicts whatever form answers come in, and on findings those of brute force."""
 
 import pytest
 import torch
