@@ -34,7 +34,7 @@ class FMN:
     gamma and step fall along a cosine. Deviations: a step is measured in the threat's own norm and as a fraction of the radius (the
     paper's has Euclidean length 1), so that the settings fit every threat and size of image; the gap is that of the rival whose
     boundary is nearest, not of the one with the least gap, which ends 3 to 5 % nearer; and the momentum lets decisions that have
-    to turn at once (all findings) share an image under Linf, which ends 20 % nearer there and changes nothing elsewhere.
+    to turn at once (all findings) share an image under Linf, which ends 20 % nearer there.
 
     Chosen among the newer ones (PDPGD, ALMA, sigma-zero, ...) because it takes every threat, needs no start and no weight to be
     searched, and came nearest at equal passes: on two small networks its median distance was below those of FAB, DDN and C&W, ours

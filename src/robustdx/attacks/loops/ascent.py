@@ -100,7 +100,7 @@ class Ascent:
     The step begins at 2 eps. At a checkpoint it is halved, and the climb goes back to its best point, where fewer than `rho` of the
     steps since the last one raised the loss, or nothing better came. Under Linf and a goal, which may ask that several decisions turn at
     once, gradients are carried on from step to step: the sign of one serves one decision, and undoes what the last did for another
-    (all findings of a linear model: 2 % above the smallest budget that suffices all images fall, and none without). A rough search
+    (with it all findings of a linear model fall at 2 % above the smallest budget: tests/attacks/test_validity.py). A rough search
     takes its last eighth in float32, from the best point it knows. Cost per image: `steps` forward and backward passes, one
     forward pass at the end, one for each confirmation.
     """

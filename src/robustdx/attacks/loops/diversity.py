@@ -14,8 +14,8 @@ def shrunk(x: Images, draws: Draws, probability: float, smallest: float) -> Imag
     """With a probability, an image is shrunk and laid anywhere on black of its own size (Xie et al. 2019, section 3.3).
 
     The new side is drawn from `smallest` times the old one up to one pixel less than it, as a whole number; each image has
-    draws of its own. As in the authors' code the last place of all, at the far edge, is left out: on small images, where a shift
-    hides much, it costs one to two points of strength. The paper enlarges and pads to a larger input, which most networks do not
+    draws of its own. As in the authors' code no image touches the far edge: on small images, where a shift hides much, that place
+    would cost strength. The paper enlarges and pads to a larger input, which most networks do not
     take. Differentiable in x.
     """
     u = draws.fork("shrunk").uniform(0, 1, like=x.new_empty(len(x), 4))
