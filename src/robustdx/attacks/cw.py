@@ -9,7 +9,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from robustdx.attacks.loops.climb import Front
+from robustdx.attacks.loops.climb import Front, exact_from
 from robustdx.attacks.loops.hyperplane import TINY, dot
 from robustdx.attacks.loops.nearest import Nearest
 from robustdx.attacks.pgd import require_positive
@@ -103,13 +103,13 @@ class CW:
 
     def _descend(self, nearest: Nearest, front: Front, value: PerImage, size: PerImage, steep: PerImage) -> Flags:
         """One round of Adam: which images it beat, under Linf not further than tau."""
-        found, exact_from = torch.zeros_like(value, dtype=torch.bool), nearest.exact_from(self.steps)
+        found, first_exact = torch.zeros_like(value, dtype=torch.bool), exact_from(nearest.model, self.steps)
         w = torch.atanh(2 * front.x_t - 1)
         mean, square = torch.zeros_like(w), torch.zeros_like(w)
         for t in range(self.steps):
             w, threat = w.detach().requires_grad_(), nearest.threat.take(front.at)
             front.x_t = _shown(w, front, threat)
-            gaps, beaten = nearest.look(front, exact=t >= exact_from)
+            gaps, beaten = nearest.look(front, exact=t >= first_exact)
             found[front.at] |= beaten & self._near(threat, front, value[front.at])
             cost = self._cost(threat, front, nearest.aim(gaps, front), value[front.at], steep[front.at])
             (grad,) = torch.autograd.grad(cost.sum(), w)

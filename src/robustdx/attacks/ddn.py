@@ -8,6 +8,7 @@ from typing import ClassVar, final
 
 import torch
 
+from robustdx.attacks.loops.climb import exact_from
 from robustdx.attacks.loops.hyperplane import TINY, dot
 from robustdx.attacks.loops.nearest import Nearest
 from robustdx.attacks.pgd import require_positive
@@ -56,11 +57,11 @@ class DDN:
         if threat.eps == 0:
             return x.clone()
         nearest = Nearest(model, x, y, threat, draws, early_stop=self.early_stop)
-        front, exact_from = nearest.front(), nearest.exact_from(self.steps)
+        front, first_exact = nearest.front(), exact_from(nearest.model, self.steps)
         length = x.new_zeros(len(x))
         for t in range(self.steps):
             front.x_t = front.x_t.detach().requires_grad_()
-            gaps, beaten = nearest.look(front, exact=t >= exact_from)
+            gaps, beaten = nearest.look(front, exact=t >= first_exact)
             gap = nearest.aim(gaps, front)
             (grad,) = torch.autograd.grad(gap.sum(), front.x_t)
             steepest = threat.take(front.at).steepest(grad.nan_to_num_(nan=0.0))

@@ -7,8 +7,8 @@ from typing import ClassVar, final
 
 import torch
 
-from robustdx.attacks.loops.hyperplane import closest, onto
-from robustdx.attacks.loops.nearest import Nearest, slopes
+from robustdx.attacks.loops.hyperplane import closest, onto, slopes
+from robustdx.attacks.loops.nearest import Nearest
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws

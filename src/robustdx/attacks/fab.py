@@ -8,10 +8,10 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from robustdx.attacks.loops.climb import Front
-from robustdx.attacks.loops.hyperplane import TINY, closest, dot, onto
+from robustdx.attacks.loops.climb import Front, exact_from
+from robustdx.attacks.loops.hyperplane import TINY, closest, dot, onto, slopes
 from robustdx.attacks.loops.lanes import Walks, together
-from robustdx.attacks.loops.nearest import RIVALS, Nearest, slopes
+from robustdx.attacks.loops.nearest import RIVALS, Nearest
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
@@ -113,10 +113,10 @@ class FAB:
         return (x + change * per_image(reach / length, x)).clamp(0, 1)
 
     def _walk(self, nearest: Nearest, front: Front, rival: Classes | None) -> None:
-        exact_from = nearest.exact_from(self.steps)
+        first_exact = exact_from(nearest.model, self.steps)
         for t in range(self.steps):
             front.x_t = front.x_t.detach().requires_grad_()
-            gaps, _ = nearest.look(front, exact=t >= exact_from)
+            gaps, _ = nearest.look(front, exact=t >= first_exact)
             over = gaps.detach().amin(1) < 0  # also by less than what counts as beaten: else the walk would end on the boundary
             gaps = gaps if rival is None else gaps.gather(1, rival[front.at][:, None])
             values, grads = slopes(gaps, front.x_t, RIVALS)

@@ -8,6 +8,7 @@ from typing import ClassVar, final
 
 import torch
 
+from robustdx.attacks.loops.climb import exact_from
 from robustdx.attacks.loops.hyperplane import TINY, dot
 from robustdx.attacks.loops.nearest import Nearest, shortened
 from robustdx.attacks.pgd import require_positive
@@ -67,14 +68,14 @@ class FMN:
         if threat.eps == 0:
             return x.clone()
         nearest = Nearest(model, x, y, threat, draws, early_stop=self.early_stop)
-        front, exact_from = nearest.front(), nearest.exact_from(self.steps)
+        front, first_exact = nearest.front(), exact_from(nearest.model, self.steps)
         radius = x.new_full((len(x),), math.inf)
         carried = (0.9 if isinstance(everywhere(threat), Linf) else 0.5) if self.momentum is None else self.momentum
         momentum = torch.zeros_like(x)
         for t in range(self.steps):
             fall = (1 + math.cos(math.pi * t / self.steps)) / 2
             front.x_t = front.x_t.detach().requires_grad_()
-            gaps, beaten = nearest.look(front, exact=t >= exact_from)
+            gaps, beaten = nearest.look(front, exact=t >= first_exact)
             gap, at = nearest.aim(gaps, front), front.at
             (grad,) = torch.autograd.grad(gap.sum(), front.x_t)
             ball = threat.take(at)

@@ -72,7 +72,7 @@ class Square:
     def _search(self, asking: Asking, front: Front, squares: Squares) -> None:
         """One start, followed until every image is done or the queries are spent; what was found stays in `asking`."""
         front.x_t = squares.start(front.draws.fork("start"))
-        first_exact = exact_from(self.queries) if asking.model.rough else self.queries
+        first_exact = exact_from(asking.model, self.queries) if asking.model.rough else self.queries
         best = asking.ask(front)
         gone = asking.settle(front, best, torch.ones_like(front.at, dtype=torch.bool))
         block = front.x.new_empty(0)

@@ -114,7 +114,7 @@ class Ascent:
         """Climb from `front.x_t` and leave what was found in `worst`."""
         state = State.at(front, 2 * threat.eps)
         marks, carries = checkpoints(self.steps), isinstance(model.task, Aimed) and isinstance(everywhere(threat), Linf)
-        first_exact = exact_from(self.steps) if model.rough else 0
+        first_exact = exact_from(model, self.steps)
         for t in range(self.steps):
             if t == first_exact and t:
                 front.x_t, state.loss_best = state.x_best, torch.full_like(state.loss_best, -torch.inf)

@@ -175,7 +175,7 @@ class Climb:
     @torch.enable_grad()
     def _step(self, model: Model, front: Front, threat: Threat, worst: Worst, slope: Slope, t: int) -> Front:
         """Judge x_t, and take the images that are not beaten a step further."""
-        exact = not model.rough or t >= exact_from(self.steps)
+        exact = t >= exact_from(model, self.steps)
         candidate = exact and t > 0 and self.keep == "worst"
         ask = model.exact if exact else model
         leaf = front.x_t.detach().requires_grad_(not slope.elsewhere)
@@ -205,9 +205,9 @@ class Climb:
             return torch.zeros_like(errors, dtype=torch.bool)
 
 
-def exact_from(steps: int) -> int:
-    """The step from which on a rough search goes in float32: an eighth of the steps, and one at least."""
-    return steps - max(1, int(steps * EXACT))
+def exact_from(model: Model, steps: int) -> int:
+    """The step from which on a search goes in float32: a rough one in its last eighth, and one step at least; others throughout."""
+    return steps - max(1, int(steps * EXACT)) if model.rough else 0
 
 
 def confirmed(model: Model, front: Front, threat: Threat, worst: Worst, claimed: Flags) -> Flags:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustdx.tensors import Images, PerImage, per_image
+from robustdx.tensors import Images, Outputs, PerImage, per_image
 from robustdx.threats import Threat
 
 ROUNDS = 40
@@ -52,3 +52,11 @@ def closest(threat: Threat, values: Tensor, slopes: Tensor) -> tuple[PerImage, I
     far = torch.where(values.isinf() | (steep <= TINY), torch.inf, values.abs() / steep.clamp_min(TINY))
     which, row = far.argmin(1), torch.arange(b, device=values.device)
     return values[row, which].nan_to_num(posinf=0.0), slopes[which, row]
+
+
+def slopes(gaps: Outputs, x_t: Images, rivals: int) -> tuple[Tensor, Tensor]:
+    """The smallest gaps (B, R) and their gradients (R, B, C, H, W), at most `rivals` of them. Cost: R backward passes."""
+    least, _ = gaps.topk(min(rivals, gaps.shape[1]), dim=1, largest=False)
+    count = least.shape[1]
+    grads = [torch.autograd.grad(least[:, j].sum(), x_t, retain_graph=j + 1 < count)[0] for j in range(count)]
+    return least.detach(), torch.stack(grads).nan_to_num_(nan=0.0)

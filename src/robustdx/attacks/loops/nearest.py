@@ -12,8 +12,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from robustdx.attacks.loops.climb import SLACK, Front, Worst, confirmed, exact_from
+from robustdx.attacks.loops.climb import SLACK, Front, Worst, confirmed
 from robustdx.attacks.loops.hyperplane import TINY, dot
+from robustdx.attacks.loops.rough import Rough
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.tasks import Task
@@ -152,10 +153,6 @@ class Nearest:
         self.clean, self._every = whole.clean[image], whole._every
         self._steep = None if whole._steep is None else whole._steep[image]
 
-    def exact_from(self, steps: int) -> int:
-        """The step from which on a rough search goes in float32."""
-        return exact_from(steps) if self.model.rough else 0
-
     @torch.no_grad()
     def tighten(self, rounds: int = TIGHTEN) -> None:
         """Shorten the nearest change for as long as the image stays beaten: regula falsi (Illinois) on the gap."""
@@ -238,22 +235,6 @@ class Nearest:
         return torch.where(none, math.inf, margins.masked_fill(margins.isinf(), -math.inf).amax(1, keepdim=True)) + self.confidence
 
 
-class Rough:
-    """What is known of a rough search: how far its gaps lie beside those of float32, and what it has claimed since float32 was asked."""
-
-    def __init__(self, x: Images, ways: int) -> None:
-        self.bias = x.new_zeros(len(x), ways)
-        """What float32 adds to the rough gaps."""
-        self.x_adv = x.clone()
-        """The nearest image that looked beaten."""
-        self.distance = x.new_full((len(x),), math.inf)
-        self.raw = x.new_zeros(len(x), ways)
-        """The rough gaps there."""
-
-    def claim(self, front: Front, distance: PerImage, raw: Outputs) -> None:
-        self.x_adv[front.at], self.distance[front.at], self.raw[front.at] = front.x_t.detach(), distance, raw
-
-
 def shared(task: Task, outputs: Outputs, y: Labels) -> bool:
     """Whether an image with a wrong decision need not be beaten: asked of the task itself, on made-up outputs.
 
@@ -263,14 +244,6 @@ def shared(task: Task, outputs: Outputs, y: Labels) -> bool:
     rows = torch.cat((2 * torch.eye(k) - 1, torch.ones(1, k), -torch.ones(1, k))).to(outputs)
     made_up, labels = rows.repeat(len(y), 1), y.repeat_interleave(len(rows), 0)
     return bool((task.fooled(made_up, labels) & (task.errors(made_up, labels) < 1)).any())
-
-
-def slopes(gaps: Outputs, x_t: Images, rivals: int) -> tuple[Tensor, Tensor]:
-    """The smallest gaps (B, R) and their gradients (R, B, C, H, W), at most `rivals` of them. Cost: R backward passes."""
-    least, _ = gaps.topk(min(rivals, gaps.shape[1]), dim=1, largest=False)
-    count = least.shape[1]
-    grads = [torch.autograd.grad(least[:, j].sum(), x_t, retain_graph=j + 1 < count)[0] for j in range(count)]
-    return least.detach(), torch.stack(grads).nan_to_num_(nan=0.0)
 
 
 def shortened(threat: Threat, change: Images, length: PerImage) -> Images:
