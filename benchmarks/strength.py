@@ -56,7 +56,7 @@ def measured(match: Match, a: Arena, who: str) -> Row:
     """All runs of one side; what a peer refuses is written down as well."""
     threat = FAR[match.threat] if match.kind == "distance" else a.threat(match.threat)
     eps = 0.0 if match.kind == "distance" else threat.eps
-    start = Row(a.name, match.attack, match.threat, who, eps, len(a.x), match.kind, versions=versions(who))
+    start = Row(a.name, match.attack, match.threat, who, eps, len(a.x), match.kind, versions=versions(who), weights=a.weights)
     try:
         return run(match, a, who, threat, start)
     except Exception as error:
@@ -120,14 +120,16 @@ def wanted(args: argparse.Namespace) -> list[Match]:
 
 
 def todo(a: Arena, matches: list[Match], ledger: Ledger) -> Iterator[tuple[Match, str]]:
-    """What is not in the ledger yet."""
+    """The sides of each comparison that was not made yet on any training of the network, where they are not known for this one."""
     with torch.no_grad():
         classes = a.plain(a.x[:1]).shape[1]
-    for match in matches:
-        eps = 0.0 if match.kind == "distance" else a.eps[match.threat]
-        for who in (OURS, *match.peers) if classes >= match.classes else ():
-            if (a.name, match.attack, match.threat, who, eps, len(a.x)) not in ledger.rows:
-                yield match, who
+    for match in matches if classes >= 2 else ():
+
+        def known(who: str, match: Match = match) -> set[str]:
+            return ledger.measured(a.name, match.attack, match.threat, who, len(a.x))
+
+        open_ = [peer for peer in match.peers if not known(OURS) & known(peer)] if classes >= match.classes else []
+        yield from ((match, who) for who in ([OURS, *open_] if open_ else []) if a.weights not in known(who))
 
 
 def shown(row: Row) -> str:
