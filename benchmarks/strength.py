@@ -14,6 +14,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -116,7 +117,9 @@ def versions(who: str) -> dict[str, str]:
 
 
 def wanted(args: argparse.Namespace) -> list[Match]:
-    return [m for m in MATCHES if (not args.only or m.attack in args.only) and not (args.quick and m.slow)]
+    some = [m for m in MATCHES if (not args.only or m.attack in args.only) and not (args.quick and m.slow)]
+    some = [m for m in some if args.threat in (None, m.threat)]
+    return [replace(m, peers={who: call for who, call in m.peers.items() if not args.peer or who in args.peer}) for m in some]
 
 
 def todo(a: Arena, matches: list[Match], ledger: Ledger) -> Iterator[tuple[Match, str]]:
@@ -177,6 +180,8 @@ def arguments() -> argparse.Namespace:
     root = os.environ.get("ROBUSTDX_DATA")
     parser.add_argument("--data", type=Path, default=Path(root) if root else None, help="the folder of the real images")
     parser.add_argument("--only", action="append", choices=sorted({m.attack for m in MATCHES}), metavar="ATTACK")
+    parser.add_argument("--peer", action="append", metavar="LIBRARY", help="beside this one alone")
+    parser.add_argument("--threat", choices=("linf", "l2"))
     parser.add_argument("--again", action="append", metavar="ATTACK", help="measure ours anew, after a change to it")
     parser.add_argument("--network", action="append", choices=list(RECIPES))
     parser.add_argument("--images", type=int, default=64)
