@@ -17,7 +17,7 @@ from robustdx.models.crafting import Subject
 from robustdx.models.diagnostic import DiagnosticModel
 from robustdx.tasks import Aimed, Task
 from robustdx.tensors import Images, Labels, Outputs
-from robustdx.threats import Threat
+from robustdx.threats import Masked, Threat
 
 Row = dict[str, Any]
 """One image's record: the columns of `records.SCHEMA`."""
@@ -33,6 +33,12 @@ class Batch:
     y: Labels
     ids: tuple[str, ...]
     patients: tuple[str | None, ...]
+    region: Tensor | None = None
+    """(B, 1, H, W): the pixels that may be changed; None: all of them."""
+
+    def facing(self, threat: Threat) -> Threat:
+        """The threat to these images."""
+        return threat if self.region is None else Masked(threat, self.region)
 
     def draws(self, seed: int) -> Draws:
         return Draws(seed, self.ids)
@@ -90,6 +96,7 @@ def attacked_rows(
     Cost per image: the attack's, and a forward pass to judge it as saved, another where it was found as something else (not
     counted as the attack's).
     """
+    threat = batch.facing(threat)
     draws, subject.room = batch.draws(seed), max(subject.room, len(batch.x))
     stop = bool(getattr(attack, "early_stop", False))
     y = aimed_at(subject.task, batch.y, clean)
