@@ -95,7 +95,7 @@ def test_real_masks_lie_over_their_lesions(real_data):
     some = data.examples[:: len(data) // 60]
     inside, shades = masks(data, some, (75, 100)), np.stack([data.read(e, (75, 100), 1)[..., 0] for e in some]).astype(float)
     darker = [s[m].mean() < s[~m].mean() for s, m in zip(shades, inside, strict=True) if m.any() and not m.all()]
-    assert np.mean(darker) > 0.95
+    assert np.mean(darker) > 0.9
     isic = load_dataset(f"isic2017:{real_data / 'derm_isic2017_256'}")
     have = [e.split for e in isic.examples if e.mask]
     assert len(have) == 1511

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustdx.attacks import Attack
+from robustdx.attacks import Attack, is_minimal
 from robustdx.auditing.members import told
+from robustdx.auditing.saving import as_saved
 from robustdx.draws import Draws
 from robustdx.errors import ModelError
 from robustdx.models.crafting import Subject
@@ -106,6 +107,8 @@ def attacked_rows(
         at, some = worth.to(batch.x.device), draws.fork("attack", name).take(worth)
         x_adv[at], members = told(attack, subject, batch.x[at], y[at], threat.take(at), some)
     saved = threat.snap(x_adv, batch.x)
+    if bool(worth.any()):
+        saved[at] = as_saved(subject, x_adv[at], batch.x[at], y[at], threat.take(at), some, minimal=is_minimal(attack))
     rows = [dict(row) for row in clean]
     verdicts = _verdicts(judge or Judge(subject.model), x_adv, saved, y, draws)
     for form, x, verdict in zip(("searched", "saved"), (x_adv, saved), verdicts, strict=True):
