@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+import robustdx
 from robustdx.attacks import FAB, FMN, DeepFool
 from robustdx.auditing.saving import as_saved
+from robustdx.data.in_memory import from_torch
 from robustdx.draws import Draws
 from robustdx.models import DiagnosticModel
 from robustdx.models.crafting import Subject
@@ -73,3 +75,18 @@ def test_a_region_is_kept(subject):
     saved = as_saved(subject, FMN()(subject, x, Y, threat, DRAWS), x, Y, threat, DRAWS, minimal=True)
     assert torch.equal(saved[..., 6:], x[..., 6:])
     assert subject.task.fooled(subject.exact(saved, DRAWS), Y).float().mean() > 0.8
+
+
+def test_a_cascade_saves_what_its_minimal_member_found(tmp_path):
+    """As an audit of a cascade of one does, which equals its member."""
+    images = [(torch.full((1, SIDE, SIDE), 100 + i % 2, dtype=torch.uint8), 0) for i in range(4)]
+    network = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 1))
+    nn.init.ones_(network[1].weight)
+    nn.init.constant_(network[1].bias, -SIDE * SIDE * 101.3 / 255)
+    data = from_torch(images, ("healthy", "ill"), "binary")
+    attacks = [{"name": "fmn"}, {"name": "cascade", "members": [{"name": "fmn"}]}]
+    plan = {"eps": ["4/255"], "attacks": attacks, "mean": (0.0,), "std": (1.0,), "bootstrap": 100, "precision": "float32"}
+    results = robustdx.audit(network, data, out=tmp_path / "run", **plan)
+    found = {c["attack"]: c["metrics"]["accuracy"]["value"] for c in results["cells"]}
+    assert found["clean"] == 1
+    assert found["fmn"] == found["cascade"] == 0

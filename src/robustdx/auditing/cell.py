@@ -108,7 +108,8 @@ def attacked_rows(
         x_adv[at], members = told(attack, subject, batch.x[at], y[at], threat.take(at), some)
     saved = threat.snap(x_adv, batch.x)
     if bool(worth.any()):
-        saved[at] = as_saved(subject, x_adv[at], batch.x[at], y[at], threat.take(at), some, minimal=is_minimal(attack))
+        minimal = any(is_minimal(member) for member in getattr(attack, "members", (attack,)))
+        saved[at] = as_saved(subject, x_adv[at], batch.x[at], y[at], threat.take(at), some, minimal=minimal)
     rows = [dict(row) for row in clean]
     verdicts = _verdicts(judge or Judge(subject.model), x_adv, saved, y, draws)
     for form, x, verdict in zip(("searched", "saved"), (x_adv, saved), verdicts, strict=True):
