@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -74,6 +75,8 @@ class Arena:
     ids: tuple[str, ...]
     eps: dict[str, float]
     """By threat: under which about half of the images stand, so that a weaker attack shows."""
+    weights: str
+    """The beginning of the SHA-256 of the network's weights."""
 
     @property
     def draws(self) -> Draws:
@@ -81,7 +84,7 @@ class Arena:
 
     def only(self, n: int) -> Arena:
         """The first n of the images."""
-        return Arena(self.name, self.model, self.plain, self.x[:n], self.y[:n], self.classes[:n], self.ids[:n], self.eps)
+        return replace(self, x=self.x[:n], y=self.y[:n], classes=self.classes[:n], ids=self.ids[:n])
 
     def threat(self, name: str) -> Threat:
         return Linf(self.eps["linf"]) if name == "linf" else L2(self.eps["l2"])
@@ -116,7 +119,8 @@ def arena(name: str, root: Path, home: Path, images: int) -> Arena:
     kept = folder / "eps.json"
     if not kept.is_file():
         kept.write_text(json.dumps({kind: gauged(model, x[:GAUGE], y[:GAUGE], ids[:GAUGE], kind) for kind in FAR}))
-    return Arena(name, model, plain, x, y, classes, ids, json.loads(kept.read_text())).only(images)
+    weights = sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
+    return Arena(name, model, plain, x, y, classes, ids, json.loads(kept.read_text()), weights).only(images)
 
 
 def right(

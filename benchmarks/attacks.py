@@ -20,10 +20,11 @@ import torch
 
 from benchmarks.contenders import Budget, Contender, Result, contenders
 from benchmarks.floor import recorded, replay
-from benchmarks.victims import Victim, trained, victim
+from benchmarks.victims import CHANNELS_LAST, Victim, trained, victim
 from robustdx.threats import Linf
 
 OURS, FLOOR = "robustdx", "bare calls"
+FORMS = ("float32", "bfloat16", CHANNELS_LAST)
 TARGETS = {("undefended", "float32"): 0.25, ("undefended", "bfloat16"): 0.6, ("robust", "float32"): 0.6, ("any", FLOOR): 1.10}
 RESULTS = Path(__file__).parent / "results" / "attacks.json"
 
@@ -93,7 +94,7 @@ def counted(v: Victim, calls: list[Any]) -> dict[str, int]:
 def ratios(m: Measured, targets: Mapping[tuple[str, str], float] = TARGETS) -> list[dict[str, Any]]:
     """Ours against the fastest peer of each form and against the floor, by both clocks, with the target."""
     found = []
-    for form in ("float32", "bfloat16"):
+    for form in FORMS:
         if m.fastest(form, "cpu"):
             by = {clock: m.median(OURS, clock) / m.median(m.fastest(form, clock), clock) for clock in ("cpu", "wall")}
             peer = m.fastest(form, "wall")

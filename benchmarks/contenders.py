@@ -51,8 +51,8 @@ Contender = Callable[[int], Result]
 
 
 def contenders(victim: Victim, budget: Budget, handed: bool) -> dict[str, Contender]:
-    """By name: ours, each peer as its users get it, and where `handed` each peer with the bfloat16 network."""
-    forms = {"float32": victim.shipped} | ({"bfloat16": victim.handed} if handed else {})
+    """By name: ours, each peer as its users get it, and where `handed` each peer with the network that we search with."""
+    forms = {"float32": victim.shipped} | ({victim.form: victim.handed} if handed else {})
     found: dict[str, Contender] = {"robustdx": lambda seed: ours(victim, budget, seed)}
     for form, network in forms.items():
         for peer in PEERS:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-Key = tuple[str, str, str, str, float, int]
+Key = tuple[str, str, str, str, str, float, int]
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,13 @@ class Row:
     refused: str = ""
     """Why there is no number."""
     versions: dict[str, str] = field(default_factory=dict)
+    weights: str = ""
+    """Which training of the network it was: the beginning of the SHA-256 of its weights. Another processor trains another network,
+    so a row is only set beside one of the same weights ("": a row older than this field, from the first machine)."""
 
     @property
     def key(self) -> Key:
-        return self.network, self.attack, self.threat, self.who, self.eps, self.images
+        return self.network, self.weights, self.attack, self.threat, self.who, self.eps, self.images
 
     @property
     def accuracy(self) -> float:
@@ -76,6 +79,11 @@ class Ledger:
         self.rows = {row.key: row for row in kept}
         if self.path.is_file():
             self.path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in kept), encoding="utf-8")
+
+    def measured(self, network: str, attack: str, threat: str, who: str, images: int) -> set[str]:
+        """The weights that a side was measured on."""
+        asked = network, attack, threat, who, images
+        return {r.weights for r in self.rows.values() if (r.network, r.attack, r.threat, r.who, r.images) == asked}
 
     def _read(self) -> Iterator[Row]:
         """The rows in the file; a last line that a stopped process left half is measured again."""

@@ -163,7 +163,7 @@ MATCHES: tuple[Match, ...] = (
         "boundary",
         "l2",
         {"name": "boundary", "queries": QUERIES, "early_stop": False},
-        {"foolbox": metered(with_foolbox("BoundaryAttack", steps=10**6), QUERIES)},
+        {"foolbox": metered(with_foolbox("BoundaryAttack", steps=10**6), QUERIES, together=True)},
         "distance",
         slow=True,
     ),

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from benchmarks import arenas
-from benchmarks.attacks import FLOOR, OURS, Measured, machine, rounds, shown, weaker, written
+from benchmarks.attacks import FLOOR, FORMS, OURS, Measured, machine, rounds, shown, weaker, written
 from benchmarks.contenders import Contender, audited, timed
 from benchmarks.floor import recorded, replay
 from benchmarks.matches import MATCHES, Match
@@ -34,7 +34,7 @@ AIMS = {
     "square": {"undefended": 0.4, "robust": 0.4},
     "autoattack": {"undefended": 0.2, "robust": 0.5},
 }
-"""Our time as a share of the fastest peer's, of those as shipped and of those with our bfloat16 network."""
+"""Our time as a share of the fastest peer's, of those as shipped and of those handed the network we search with."""
 IMAGES = {"cw": 32, "mi": 64, "square": 32, "autoattack": 16}
 PEERS = {"cw": ("foolbox", "adv-lib"), "mi": ("torchattacks", "foolbox")}
 """Left out: every peer. torchattacks' C&W does not search its weight, and finds less."""
@@ -48,11 +48,11 @@ EUCLIDEAN = ("cw", "ddn", "boundary")
 
 
 def runners(v: Victim, name: str, threat: Threat) -> dict[str, Contender]:
-    """Ours, each peer as its users get it, and each with the bfloat16 channels-last network that we search with."""
+    """Ours, each peer as its users get it, and each with the network that we search with."""
     match = next(m for m in MATCHES if m.attack == name)
     attack, classes = ATTACKS.parse(match.ours), len(v.exact.task.classes)
     found: dict[str, Contender] = {OURS: lambda seed: audited(v, attack, threat, name, seed)}
-    for form, network in {"float32": v.shipped, "bfloat16": v.handed}.items():
+    for form, network in {"float32": v.shipped, v.form: v.handed}.items():
         for peer in PEERS.get(name, tuple(match.peers)):
             found[f"{peer} {form}"] = _theirs(v, match, peer, network, threat, classes)
     return found
@@ -95,7 +95,7 @@ def over_floor(v: Victim, repeats: int) -> Iterator[dict[str, Any]]:
 
 
 def aims(name: str) -> dict[tuple[str, str], float]:
-    by = {(network, form): share for network, share in AIMS[name].items() for form in ("float32", "bfloat16")}
+    by = {(network, form): share for network, share in AIMS[name].items() for form in FORMS}
     return {**by, ("any", FLOOR): 1.10}
 
 

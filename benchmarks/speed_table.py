@@ -13,8 +13,9 @@ Written by `python -m benchmarks.speed` (part of `make bench`); every line is me
 
 - Contenders take turns on the same images, which the network decides rightly, with the same budget: 8/255 on an undefended network, and
   on a robust one that under which about half of the images stand. Times are medians over the rounds, CPU seconds of all threads and wall.
-- **robustdx** is the audit's whole path: clean records, the search in bfloat16, both verdicts in float32. **float32** is a peer as its
-  users get it, **bfloat16** a peer that is handed the very bfloat16 channels-last network we search with; only its attack is timed.
+- **robustdx** is the audit's whole path: clean records, the search, both verdicts in float32. **float32** is a peer as its users get it;
+  **bfloat16** or **channels-last** is a peer that is handed the very network we search with: channels last, and in bfloat16 where the
+  processor computes in it (AVX512-bf16, AMX), else in float32. Of a peer only its attack is timed.
 - **Robust accuracy** is judged in float32 on the images as found: a quicker attack that finds less would be none.
 - **Over the floor** is our time over that of the same calls of the bare network, one after the other and nothing else; aimed at: 1.10.
 """

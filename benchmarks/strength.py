@@ -14,6 +14,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def measured(match: Match, a: Arena, who: str) -> Row:
     """All runs of one side; what a peer refuses is written down as well."""
     threat = FAR[match.threat] if match.kind == "distance" else a.threat(match.threat)
     eps = 0.0 if match.kind == "distance" else threat.eps
-    start = Row(a.name, match.attack, match.threat, who, eps, len(a.x), match.kind, versions=versions(who))
+    start = Row(a.name, match.attack, match.threat, who, eps, len(a.x), match.kind, versions=versions(who), weights=a.weights)
     try:
         return run(match, a, who, threat, start)
     except Exception as error:
@@ -116,18 +117,22 @@ def versions(who: str) -> dict[str, str]:
 
 
 def wanted(args: argparse.Namespace) -> list[Match]:
-    return [m for m in MATCHES if (not args.only or m.attack in args.only) and not (args.quick and m.slow)]
+    some = [m for m in MATCHES if (not args.only or m.attack in args.only) and not (args.quick and m.slow)]
+    some = [m for m in some if args.threat in (None, m.threat)]
+    return [replace(m, peers={who: call for who, call in m.peers.items() if not args.peer or who in args.peer}) for m in some]
 
 
 def todo(a: Arena, matches: list[Match], ledger: Ledger) -> Iterator[tuple[Match, str]]:
-    """What is not in the ledger yet."""
+    """The sides of each comparison that was not made yet on any training of the network, where they are not known for this one."""
     with torch.no_grad():
         classes = a.plain(a.x[:1]).shape[1]
-    for match in matches:
-        eps = 0.0 if match.kind == "distance" else a.eps[match.threat]
-        for who in (OURS, *match.peers) if classes >= match.classes else ():
-            if (a.name, match.attack, match.threat, who, eps, len(a.x)) not in ledger.rows:
-                yield match, who
+    for match in matches if classes >= 2 else ():
+
+        def known(who: str, match: Match = match) -> set[str]:
+            return ledger.measured(a.name, match.attack, match.threat, who, len(a.x))
+
+        open_ = [peer for peer in match.peers if not known(OURS) & known(peer)] if classes >= match.classes else []
+        yield from ((match, who) for who in ([OURS, *open_] if open_ else []) if a.weights not in known(who))
 
 
 def shown(row: Row) -> str:
@@ -175,6 +180,8 @@ def arguments() -> argparse.Namespace:
     root = os.environ.get("ROBUSTDX_DATA")
     parser.add_argument("--data", type=Path, default=Path(root) if root else None, help="the folder of the real images")
     parser.add_argument("--only", action="append", choices=sorted({m.attack for m in MATCHES}), metavar="ATTACK")
+    parser.add_argument("--peer", action="append", metavar="LIBRARY", help="beside this one alone")
+    parser.add_argument("--threat", choices=("linf", "l2"))
     parser.add_argument("--again", action="append", metavar="ATTACK", help="measure ours anew, after a change to it")
     parser.add_argument("--network", action="append", choices=list(RECIPES))
     parser.add_argument("--images", type=int, default=64)

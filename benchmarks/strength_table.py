@@ -19,6 +19,7 @@ Written by `python -m benchmarks.strength` (part of `make bench`); every line is
 - **Networks**: small ones at 32 x 32 pixels, trained by `robustdx harden` on real images: a ResNet-18 and the plain CNN on HAM10000
   (7 classes), undefended and trained against an adversary of 8/255; a CNN on children's chest X-rays (pneumonia or not); a CNN on
   ChestX-ray14 (14 findings), attacked on one finding, effusion, so that libraries that know classes only can take part.
+  Another processor trains another network from the same plan; both sides of a line met the same one.
 - **Images**: test images that the network decides rightly, the same for both sides; so many as the column says.
 - **Budgets**: under `eps` about half of the images stand against our FMN, so that a weaker attack shows. Both sides have the same
   steps, restarts and queries (1,000 for HopSkipJump, Boundary and SimBA, 5,000 for Square), but for C&W: ours takes its own 2 rounds of
@@ -84,9 +85,9 @@ def pairs(rows: Iterable[Row]) -> Iterator[Pair]:
     """Ours with each peer's, where both were measured on the same images with the same budget; the most images count."""
     every = list(rows)
     best: dict[tuple[str, str, str, str], Pair] = {}
-    ours = {(r.network, r.attack, r.threat, r.eps, r.images): r for r in every if r.who == OURS}
+    ours = {(r.network, r.weights, r.attack, r.threat, r.eps, r.images): r for r in every if r.who == OURS}
     for row in every:
-        mine = ours.get((row.network, row.attack, row.threat, row.eps, row.images))
+        mine = ours.get((row.network, row.weights, row.attack, row.threat, row.eps, row.images))
         if row.who == OURS or mine is None:
             continue
         place = row.network, row.attack, row.threat, row.who

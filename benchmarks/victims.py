@@ -13,11 +13,13 @@ from robustdx.auditing.cell import Batch
 from robustdx.data import Dataset, load_dataset
 from robustdx.data.batches import batch
 from robustdx.models import DiagnosticModel, ModelSpec, load
+from robustdx.models.precision import resolve
 from robustdx.store import Store
 from robustdx.training.loop import Loop
 from robustdx.training.plan import HardenPlan, Stage
 from robustdx.training.prepare import prepare, words
 
+CHANNELS_LAST = "channels-last"
 SYNTHETIC = "synthetic,images=1200"
 OBJECTIVES = {"undefended": {"name": "standard"}, "robust": {"name": "madry", "steps": 1, "step_size": 1.0}}
 
@@ -30,29 +32,34 @@ class Victim:
     exact: DiagnosticModel
     """float32, channels last: it judges."""
     fast: DiagnosticModel
-    """bfloat16, channels last: it searches."""
+    """Channels last, in bfloat16 where the processor computes in it: it searches."""
     shipped: nn.Module
     """What users hand to the peers: float32, weights as they were loaded."""
     batches: list[Batch]
 
     @property
     def handed(self) -> nn.Module:
-        """The same bfloat16 network, for the peers."""
-        return Plain(self.fast.network, self.exact, torch.bfloat16).eval()
+        """The same network, for the peers."""
+        return Plain(self.fast.network, self.exact, self.fast.dtype).eval()
+
+    @property
+    def form(self) -> str:
+        """What sets it apart from the network as shipped."""
+        return "bfloat16" if self.fast.dtype == torch.bfloat16 else CHANNELS_LAST
 
 
 class Plain(nn.Module):
     """Normalisation and network, nothing else: the usual wrapper, which reads pixels in [0, 1] and gives float32 logits."""
 
-    def __init__(self, network: nn.Module, like: DiagnosticModel, dtype: torch.dtype) -> None:
+    def __init__(self, network: nn.Module, like: DiagnosticModel, dtype: torch.dtype, *, channels_last: bool = True) -> None:
         super().__init__()
-        self.network, self.dtype = network, dtype
+        self.network, self.dtype, self.channels_last = network, dtype, channels_last
         self.register_buffer("mean", like.mean.clone())
         self.register_buffer("std", like.std.clone())
 
     def forward(self, x: Tensor) -> Tensor:
         x = (x - self.mean) / self.std
-        if self.dtype != torch.float32:
+        if self.channels_last:
             x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
         return self.network(x).float()
 
@@ -75,8 +82,9 @@ def victim(
         x = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
         batches.append(Batch(x, y, tuple(dataset.examples[i].id for i in some), (None,) * len(some)))
     exact = model.in_precision(torch.float32).eval().requires_grad_(False)
-    fast = exact.in_precision(torch.bfloat16).eval().requires_grad_(False)
-    return Victim(name, exact, fast, Plain(model.network, model, torch.float32).eval(), batches)
+    rough = resolve("auto", torch.device("cpu")) == "bfloat16"
+    fast = exact.in_precision(torch.bfloat16).eval().requires_grad_(False) if rough else exact
+    return Victim(name, exact, fast, Plain(model.network, model, torch.float32, channels_last=False).eval(), batches)
 
 
 @torch.no_grad()

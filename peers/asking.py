@@ -18,69 +18,86 @@ from peers.auto import Auto
 from peers.pgd import art_classifier
 from robustdx.threats import Linf, Threat
 
-One = Callable[[nn.Module, Tensor, Tensor, Threat], object]
-"""Attacks one image (1, C, H, W); what it gives back is not looked at."""
+Asks = Callable[["Metered", Tensor, Tensor, Threat], object]
+"""Attacks the images that are metered; what it gives back is not looked at."""
 
 
 class Spent(Exception):
-    """The budget of an image is spent."""
+    """The budget of every image that is asked about is spent."""
 
 
 class Metered(nn.Module):
-    """A network that counts the queries of one image and keeps the nearest wrong answer."""
+    """A network that counts the queries of each of N images and keeps the nearest wrong answer.
+
+    A call shows each image as often as any other: N images, or k times N, the first N first.
+    """
 
     def __init__(self, network: nn.Module, x: Tensor, y: Tensor, threat: Threat, queries: int) -> None:
         super().__init__()
-        self.network, self.x, self.y, self.threat, self.left = network, x, y, threat, queries
-        self.nearest, self.distance = x.clone(), float("inf")
+        self.network, self.x, self.y, self.threat = network, x, y, threat
+        self.left = torch.full((len(x),), queries)
+        self.nearest, self.distance = x.clone(), x.new_full((len(x),), float("inf"))
+        self.at = torch.arange(len(x))
+        """Which images are asked about."""
 
     def forward(self, z: Tensor) -> Tensor:
-        if self.left < len(z):
+        z, n, times = z.float(), len(self.at), len(z) // len(self.at)  # ART asks in float64
+        self.left[self.at] -= times
+        counts = self.left[self.at] >= 0
+        if not bool(counts.any()):
             raise Spent
-        self.left -= len(z)
         outputs: Tensor = self.network(z)
-        inside = z.detach().clamp(0, 1)
-        far = self.threat.distance(inside, self.x.expand_as(z)).where(outputs.argmax(1) != self.y, torch.inf)
-        least = int(far.argmin())
-        if float(far[least]) < self.distance:
-            self.nearest, self.distance = inside[least : least + 1].clone(), float(far[least])
+        inside, at = z.detach().clamp(0, 1), self.at.repeat(times)
+        far = self.threat.distance(inside, self.x[at]).where(outputs.argmax(1) != self.y[at], torch.inf).view(times, n)
+        least, which = far.min(0)
+        nearer = counts & (least < self.distance[self.at])
+        rows = self.at[nearer]
+        self.distance[rows] = least[nearer]
+        self.nearest[rows] = inside.view(times, n, *inside.shape[1:])[which, torch.arange(n)][nearer]
         return outputs
 
 
-def metered(attack: One, queries: int) -> Auto:
-    """An attack on one image after the other, each with a budget of its own."""
+def metered(attack: Asks, queries: int, *, together: bool = False) -> Auto:
+    """An attack on one image after the other, each with a budget of its own.
+
+    `together`: on all at once, for an attack that asks as often about each image, whichever are beside it.
+    """
 
     def run(network: nn.Module, x: Tensor, y: Tensor, threat: Threat, classes: int) -> Tensor:
-        found = []
-        for image, label in zip(x.split(1), y.split(1), strict=True):
-            meter = Metered(network, image, label, threat, queries).eval()
+        found, size = [], len(x) if together else 1
+        for images, labels in zip(x.split(size), y.split(size), strict=True):
+            meter = Metered(network, images, labels, threat, queries).eval()
             with suppress(Spent):
-                attack(meter, image, label, threat)
+                attack(meter, images, labels, threat)
             found.append(meter.nearest)
         return torch.cat(found)
 
     return run
 
 
-def with_foolbox(name: str, **settings: Any) -> One:
-    """One of foolbox's attacks by the name of its class."""
+def with_foolbox(name: str, **settings: Any) -> Asks:
+    """One of foolbox's attacks by the name of its class, from the starts that it takes itself; without one an image stands."""
 
-    def run(network: nn.Module, x: Tensor, y: Tensor, threat: Threat) -> object:
+    def run(network: Metered, x: Tensor, y: Tensor, threat: Threat) -> object:
         import foolbox
 
+        model = foolbox.PyTorchModel(network, bounds=(0, 1))
+        for i in range(len(x)):  # one by one: it draws for all until each has a start
+            network.at = torch.tensor([i])
+            with suppress(Spent):
+                noise = foolbox.attacks.LinearSearchBlendedUniformNoiseAttack(steps=50)
+                noise.run(model, x[i : i + 1], foolbox.criteria.Misclassification(y[i : i + 1]))
+        network.at = at = network.distance.isfinite().nonzero()[:, 0]
+        if not len(at):
+            return None
         own = {"constraint": "linf" if isinstance(threat, Linf) else "l2"} if "HopSkip" in name else {}
         attack = getattr(foolbox.attacks, name)(**settings, **own)
-        try:
-            return attack(foolbox.PyTorchModel(network, bounds=(0, 1)), x, y, epsilons=None)
-        except ValueError as error:
-            if "init_attack failed" not in str(error):
-                raise
-            return None  # no start was found: the image stands
+        return attack.run(model, x[at], foolbox.criteria.Misclassification(y[at]), starting_points=network.nearest[at].clone())
 
     return run
 
 
-def art_hopskipjump(network: nn.Module, x: Tensor, y: Tensor, threat: Threat) -> object:
+def art_hopskipjump(network: Metered, x: Tensor, y: Tensor, threat: Threat) -> object:
     from art.attacks.evasion import HopSkipJump
 
     norm = np.inf if isinstance(threat, Linf) else 2
@@ -88,10 +105,10 @@ def art_hopskipjump(network: nn.Module, x: Tensor, y: Tensor, threat: Threat) ->
     return attack.generate(x.numpy(), y.numpy())
 
 
-def art_simba(step_size: float) -> One:
+def art_simba(step_size: float) -> Asks:
     """SimBA in cosines with steps of `step_size` * eps: bands as wide as an eighth of the image, as in the paper."""
 
-    def run(network: nn.Module, x: Tensor, y: Tensor, threat: Threat) -> object:
+    def run(network: Metered, x: Tensor, y: Tensor, threat: Threat) -> object:
         from art.attacks.evasion import SimBA
 
         side = x.shape[2]

@@ -35,6 +35,7 @@ def audit(
     task: str | None = None,
     classes: Sequence[str] | None = None,
     patients: Sequence[object] | None = None,
+    masks: Sequence[Any] | None = None,
     size: int | tuple[int, int] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
@@ -49,8 +50,9 @@ def audit(
     with outputs="probabilities"); a DiagnosticModel is taken as it is. `dataset` yields (image, label): a float tensor
     (C, H, W) in [0, 1], 8-bit values or a Pillow image, and a class index or one 0, 1 or NaN per finding. `task` is
     "binary", "multiclass", "multilabel" or "ordinal", read from the labels where it is left out; `patients` names the patient
-    of each image. With `surrogates`, images are crafted on those networks (normalised as `network` is) and judged on `network`.
-    Further settings are those of AuditPlan: attacks or preset, threat, eps, images, seed, batch_size, precision, ...
+    of each image, and `masks` has its region, (H, W) of 0 and 1, for region="inside" or "outside". With `surrogates`, images
+    are crafted on those networks (normalised as `network` is) and judged on `network`. Further settings are those of
+    AuditPlan: attacks or preset, threat, region, eps, images, seed, batch_size, precision, ...
 
     Run twice with the same arguments, it goes on where it stopped; a finished run is not run again.
 
@@ -63,7 +65,7 @@ def audit(
     kind = None if made.task == "auto" else made.task
     if isinstance(network, DiagnosticModel):
         kind, classes = TASKS.name(network.task), classes or network.task.classes  # type: ignore[assignment]
-    whole = dataset.as_task(kind or "auto") if isinstance(dataset, Dataset) else from_torch(dataset, classes, kind, patients)
+    whole = dataset.as_task(kind or "auto") if isinstance(dataset, Dataset) else from_torch(dataset, classes, kind, patients, masks=masks)
     model, *crafted_on = (_as_model(n, whole, made.model) for n in (network, *surrogates))
     ready = prepare.assemble(made, model, whole, str(model.mean.device), crafted_on)
     return run(ready, Path(out), command="robustdx.audit(network, dataset, ...)", progress=progress)

@@ -11,6 +11,7 @@ from torch import nn
 
 from robustdx.attacks import ATTACKS, FMN, Square
 from robustdx.attacks.autoattack import AUTOATTACK
+from robustdx.draws import Draws
 from robustdx.models import DiagnosticModel, Subject
 from robustdx.tasks import Binary, MultiClass, MultiLabel
 from robustdx.tasks.goals import Aimed, AllFindings, AnyFinding, Finding
@@ -40,10 +41,16 @@ def halving(model, y, kind):
     return kind(float(far.distance(FMN()(model, X, y, far, DRAWS), X).median()))
 
 
-def beaten(model, y, threat, rough=False):
+def beaten(model, y, threat, rough=False, draws=DRAWS):
     """(N,): which images AutoAttack beats."""
     subject = Subject(model, model.in_precision(torch.bfloat16).eval().requires_grad_(False)) if rough else Subject(model)
-    return model.task.fooled(model(BRIEF(subject, X, y, threat, DRAWS)), y)
+    return model.task.fooled(model(BRIEF(subject, X, y, threat, draws)), y)
+
+
+def standing(model, y, threat, rough):
+    """Share of the images that AutoAttack leaves standing; bfloat16, where an image on the brink falls by chance, is given four tries."""
+    tries = [Draws(seed, DRAWS.ids) for seed in range(4 if rough else 1)]
+    return 1 - torch.stack([beaten(model, y, threat, rough, draws).float() for draws in tries]).mean()
 
 
 @KINDS
@@ -70,11 +77,11 @@ def test_saturated_and_cold_logits_hide_no_more_than_a_point(kind, rough, output
     plain = model_of(network, task)
     y = task.decide(plain(X))
     threat = halving(plain, y, kind)
-    standing = 1 - beaten(plain, y, threat, rough).float().mean()
-    assert 0.1 < standing < 0.9
+    stand = standing(plain, y, threat, rough)
+    assert 0.1 < stand < 0.9
     for scale in (1000.0, 100.0):
         scaled = model_of(Ending(network, lambda z, scale=scale: z * scale), task)
-        assert 1 - beaten(scaled, y, threat, rough).float().mean() <= standing + 0.01
+        assert standing(scaled, y, threat, rough) <= stand + 0.01
 
 
 def test_logits_rounded_to_a_grid_are_searched_by_asking():

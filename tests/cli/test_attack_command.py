@@ -9,6 +9,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 from specimens import CLASSES, SIZE, Command, write_folder
 
+from robustdx.cli.demo import HOME
+from robustdx.data import load_dataset
+
 EPS = 24
 
 
@@ -83,3 +86,21 @@ def test_budgets_that_make_no_images_are_refused(robustdx: Command, model, speci
     assert ended.status == 2
     assert words in ended.err
     assert not (tmp_path / "out").exists()
+
+
+def test_only_the_lesion_is_changed(robustdx, tmp_path):
+    """On the built-in data, whose lesions are drawn with their masks."""
+    data = load_dataset("synthetic,images=200")
+    words = ("--model", HOME, "--data", "synthetic,images=200", "--split", "test", "--images", "4", "--eps", "8/255", "--at-input-size")
+    for region in ("inside", "outside"):
+        ended = robustdx("attack", *words, "--region", region, "--attack", "pgd,steps=2", "--out", tmp_path / region)
+        assert ended.status == 0, ended.err
+        files = list((tmp_path / region / "images").glob("*.png"))
+        assert len(files) >= 4
+        changed = False
+        for example in (e for e in data.examples if tmp_path / region / "images" / f"{e.id}.png" in files):
+            pixels = np.asarray(Image.open(tmp_path / region / "images" / f"{example.id}.png"))
+            differs, inside = (pixels != data.read(example, pixels.shape[:2], 3)).any(2), data.mask(example, pixels.shape[:2])
+            assert not differs[~inside if region == "inside" else inside].any()
+            changed |= bool(differs.any())
+        assert changed

@@ -141,6 +141,26 @@ def test_the_model_is_left_as_it_was(attack, model, x, y, threat):
     assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
 
 
+class Brightness(nn.Module):
+    """The mean of all pixels decides; nothing stands between them and the sum, so that all of its gradient is one number in memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.line = nn.Linear(1, 1)
+        nn.init.ones_(self.line.weight), nn.init.constant_(self.line.bias, -0.5)
+
+    def forward(self, x):
+        return self.line(x.sum((1, 2, 3))[:, None] / x[0].numel())
+
+
+def test_a_network_that_only_adds_pixels_is_attacked_like_any_other(attack, x):
+    model = DiagnosticModel(Brightness(), Binary()).eval()
+    y, threat = (model(x)[:, 0] > 0).long(), Linf(8 / 255)
+    if (ATTACKS.name(attack), Linf) in REFUSED:
+        threat = L2(0.7)
+    assert (threat.distance(attack(model, x, y, threat, DRAWS), x) <= threat.eps * (1 + 1e-5)).all()
+
+
 def test_no_budget_returns_the_image(attack, model, x, y, threat):
     assert torch.equal(attack(model, x, y, type(threat)(0.0), DRAWS), x)
 

@@ -25,7 +25,7 @@ def victim() -> Victim:
     fast = exact.in_precision(torch.bfloat16).eval().requires_grad_(False)
     x = torch.randint(0, 256, (6, 3, 12, 12)) / 255
     batches = [Batch(x[i : i + 3], exact(x[i : i + 3]).argmax(1), tuple(f"{i + j}" for j in range(3)), (None,) * 3) for i in (0, 3)]
-    return Victim("undefended", exact, fast, Plain(network, exact, torch.float32), batches)
+    return Victim("undefended", exact, fast, Plain(network, exact, torch.float32, channels_last=False), batches)
 
 
 def test_the_calls_are_all_the_calls(victim):

@@ -12,6 +12,7 @@ from torch import Tensor
 from robustdx.attacks.loops.climb import Front, exact_from
 from robustdx.attacks.loops.hyperplane import TINY, dot
 from robustdx.attacks.loops.nearest import Nearest
+from robustdx.attacks.loops.uphill import uphill
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
@@ -94,8 +95,8 @@ class CW:
         front.x_t = front.x.clone().requires_grad_()
         gaps, _ = nearest.look(front, exact=not nearest.model.rough)
         gap = nearest.aim(gaps, front)
-        (grad,) = torch.autograd.grad(gap.sum(), front.x_t)
-        downhill = nearest.threat.take(front.at).steepest(grad.nan_to_num_(nan=0.0))
+        grad = uphill(gap, front.x_t)
+        downhill = nearest.threat.take(front.at).steepest(grad)
         dual = dot(grad, downhill).clamp_min(TINY)
         far = (gap.detach() / dual).clamp(0, 1e3)
         size = far * downhill.flatten(1).square().mean(1).sqrt()
@@ -112,8 +113,7 @@ class CW:
             gaps, beaten = nearest.look(front, exact=t >= first_exact)
             found[front.at] |= beaten & self._near(threat, front, value[front.at])
             cost = self._cost(threat, front, nearest.aim(gaps, front), value[front.at], steep[front.at])
-            (grad,) = torch.autograd.grad(cost.sum(), w)
-            grad.nan_to_num_(nan=0.0)
+            grad = uphill(cost, w)
             mean, square = 0.9 * mean + 0.1 * grad, 0.999 * square + 0.001 * grad * grad
             ahead = mean / (1 - 0.9 ** (t + 1)) / ((square / (1 - 0.999 ** (t + 1))).sqrt() + TINY)
             lr = self.lr * (0.01 + 0.99 * (1 + math.cos(math.pi * t / self.steps)) / 2)

@@ -11,6 +11,7 @@ import torch
 from robustdx.attacks.loops.climb import exact_from
 from robustdx.attacks.loops.hyperplane import TINY, dot
 from robustdx.attacks.loops.nearest import Nearest
+from robustdx.attacks.loops.uphill import uphill
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
@@ -63,8 +64,8 @@ class DDN:
             front.x_t = front.x_t.detach().requires_grad_()
             gaps, beaten = nearest.look(front, exact=t >= first_exact)
             gap = nearest.aim(gaps, front)
-            (grad,) = torch.autograd.grad(gap.sum(), front.x_t)
-            steepest = threat.take(front.at).steepest(grad.nan_to_num_(nan=0.0))
+            grad = uphill(gap, front.x_t)
+            steepest = threat.take(front.at).steepest(grad)
             if t == 0:
                 first = gap.detach() / dot(grad, steepest).clamp_min(TINY) if self.init_norm is None else self.init_norm
                 length[front.at] = first

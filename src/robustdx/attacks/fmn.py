@@ -11,6 +11,7 @@ import torch
 from robustdx.attacks.loops.climb import exact_from
 from robustdx.attacks.loops.hyperplane import TINY, dot
 from robustdx.attacks.loops.nearest import Nearest, shortened
+from robustdx.attacks.loops.uphill import uphill
 from robustdx.attacks.pgd import require_positive
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
@@ -77,9 +78,9 @@ class FMN:
             front.x_t = front.x_t.detach().requires_grad_()
             gaps, beaten = nearest.look(front, exact=t >= first_exact)
             gap, at = nearest.aim(gaps, front), front.at
-            (grad,) = torch.autograd.grad(gap.sum(), front.x_t)
+            grad = uphill(gap, front.x_t)
             ball = threat.take(at)
-            downhill = ball.steepest(grad.nan_to_num_(nan=0.0))
+            downhill = ball.steepest(grad)
             momentum[at] = carried * momentum[at] + grad / per_image(dot(grad, downhill).clamp_min(TINY), grad)
             x_t = front.x_t.detach()
             flat = ball.distance(x_t, front.x) + gap.detach() / dot(grad, downhill).clamp_min(TINY)

@@ -14,6 +14,7 @@ from robustdx.attacks.learning import trained
 from robustdx.attacks.learning.lessons import Goal, Lessons, Progress, require_learning
 from robustdx.attacks.learning.trained import Trained
 from robustdx.attacks.loops.hyperplane import TINY, dot
+from robustdx.attacks.loops.uphill import uphill
 from robustdx.attacks.protocol import Model
 from robustdx.data import Dataset
 from robustdx.draws import Draws
@@ -145,8 +146,7 @@ class UAP:
 def _gradient(lessons: Lessons, v: Images, some: Tensor, x: Images, draws: Draws) -> Images:
     """Of the mean cost over a batch, in the perturbation that all its images share."""
     v = v.detach().requires_grad_()
-    (grad,) = torch.autograd.grad(lessons.cost((x + v).clamp(0, 1), some, draws).mean(), v)
-    return grad.nan_to_num_(nan=0.0)
+    return uphill(lessons.cost((x + v).clamp(0, 1), some, draws).mean(), v)
 
 
 def _minimal(lessons: Lessons, threat: Threat, v: Images, some: Tensor, x: Images, draws: Draws) -> Images:
@@ -156,8 +156,7 @@ def _minimal(lessons: Lessons, threat: Threat, v: Images, some: Tensor, x: Image
     standing = (gap > 0).detach()
     if not bool(standing.any()):
         return torch.zeros_like(v)
-    (slope,) = torch.autograd.grad(gap[standing].sum(), x_t)
-    slope = slope[standing].nan_to_num_(nan=0.0)
+    slope = uphill(gap[standing], x_t)[standing]
     way = threat.steepest(slope)
     far = (gap.detach()[standing] / dot(slope, way).clamp_min(TINY)).clamp_max(2 * threat.eps)
     return -(1 + OVERSHOOT) * (way * per_image(far, way)).mean(0, keepdim=True)

@@ -9,15 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustdx.attacks import Attack
+from robustdx.attacks import Attack, is_minimal
 from robustdx.auditing.members import told
+from robustdx.auditing.saving import as_saved
 from robustdx.draws import Draws
 from robustdx.errors import ModelError
 from robustdx.models.crafting import Subject
 from robustdx.models.diagnostic import DiagnosticModel
 from robustdx.tasks import Aimed, Task
 from robustdx.tensors import Images, Labels, Outputs
-from robustdx.threats import Threat
+from robustdx.threats import Masked, Threat
 
 Row = dict[str, Any]
 """One image's record: the columns of `records.SCHEMA`."""
@@ -33,6 +34,12 @@ class Batch:
     y: Labels
     ids: tuple[str, ...]
     patients: tuple[str | None, ...]
+    region: Tensor | None = None
+    """(B, 1, H, W): the pixels that may be changed; None: all of them."""
+
+    def facing(self, threat: Threat) -> Threat:
+        """The threat to these images."""
+        return threat if self.region is None else Masked(threat, self.region)
 
     def draws(self, seed: int) -> Draws:
         return Draws(seed, self.ids)
@@ -90,6 +97,7 @@ def attacked_rows(
     Cost per image: the attack's, and a forward pass to judge it as saved, another where it was found as something else (not
     counted as the attack's).
     """
+    threat = batch.facing(threat)
     draws, subject.room = batch.draws(seed), max(subject.room, len(batch.x))
     stop = bool(getattr(attack, "early_stop", False))
     y = aimed_at(subject.task, batch.y, clean)
@@ -99,6 +107,9 @@ def attacked_rows(
         at, some = worth.to(batch.x.device), draws.fork("attack", name).take(worth)
         x_adv[at], members = told(attack, subject, batch.x[at], y[at], threat.take(at), some)
     saved = threat.snap(x_adv, batch.x)
+    if bool(worth.any()):
+        minimal = any(is_minimal(member) for member in getattr(attack, "members", (attack,)))
+        saved[at] = as_saved(subject, x_adv[at], batch.x[at], y[at], threat.take(at), some, minimal=minimal)
     rows = [dict(row) for row in clean]
     verdicts = _verdicts(judge or Judge(subject.model), x_adv, saved, y, draws)
     for form, x, verdict in zip(("searched", "saved"), (x_adv, saved), verdicts, strict=True):

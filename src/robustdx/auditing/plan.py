@@ -50,6 +50,9 @@ class AuditPlan:
     that many of the images only, drawn by patient (for the dear ones). Left out, those of `preset`, or fgsm and pgd with 40 steps."""
     threat: Literal["linf", "l2"] = "linf"
     """How a change is measured: its largest pixel, or its Euclidean length."""
+    region: Literal["inside", "outside"] | None = None
+    """Where the adversary may change pixels: only inside, or only outside, the mask that comes with each image (the lesion). Left out,
+    everywhere."""
     eps: tuple[float | tuple[float, ...], ...] = ()
     """Budgets in pixel units, as fractions: ["1/255", "2/255"]. Left out: 0.5 to 8 /255, or 0.1 to 2 under L2. A list in the
     place of a number is an eps for each channel (linf): [["2/255", "1/255", "1/255"]]."""

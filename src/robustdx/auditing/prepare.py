@@ -53,6 +53,7 @@ def assemble(
     split, data = choose(plan, whole)
     model = aimed(plan, model, data[split])
     crafted_on = crafted_on and crafted_on.with_task(model.task)
+    require_masks(plan, data[split])
     cut = len(cut_groups(whole))
     return Audit(plan, model, data, split, resolve(plan.precision, where), where, whole.name, cut, crafted_on)
 
@@ -103,6 +104,23 @@ def require_images(whole: Dataset) -> None:
         raise DataError(f"{whole.name}: expected images, found none: check the path")
 
 
+def require_masks(plan: AuditPlan, dataset: Dataset) -> None:
+    """Refuse a region where images have no mask, before any image is read.
+
+    Raises:
+        PlanError: the data set has no masks, or some of its images have none.
+    """
+    if plan.region is None:
+        return
+    without = [e.id for e in dataset.examples if not e.mask] if any(e.file for e in dataset.examples) else []
+    if dataset.mask is None or without:
+        lacks = f"{len(without)} of {len(dataset)} images have none, such as {without[0]!r}" if without else "it has none"
+        raise PlanError(
+            f"region {plan.region} needs the mask of every image from {dataset.name}, and {lacks}: give masks (a column mask in csv:, the "
+            "folder of segmentations beside the images), audit images that have one, or leave region out"
+        )
+
+
 def require_gradient(model: DiagnosticModel) -> None:
     """Try one backward pass, for attacks that follow the gradient.
 
@@ -148,7 +166,9 @@ def _trained_on(plan: AuditPlan) -> bool:
 
 def words(audit: Audit) -> dict[str, Any]:
     """What a run folder belongs to: the plan, and the weights and images that it named when it began."""
-    images = {split: [(e.id, str(e.label), _content(d, e)) for e in d.examples] for split, d in audit.data.items()}
+    images: dict[str, Any] = {split: [(e.id, str(e.label), _content(d, e)) for e in d.examples] for split, d in audit.data.items()}
+    if audit.plan.region:
+        images["masks"] = [Path(e.mask).stat().st_size if e.mask else None for e in audit.data[audit.split].examples]
     found = {"weights_sha256": fingerprint(audit.model), "images_key": key(images), "shown": _shown(audit.model)}
     if audit.surrogate is not None:
         found |= {"surrogate_sha256": fingerprint(audit.surrogate), "surrogate_shown": _shown(audit.surrogate)}

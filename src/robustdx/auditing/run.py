@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from robustdx.attacks import Attack
 from robustdx.auditing.cell import Batch, Judge, Row, attacked_rows, clean_rows
 from robustdx.auditing.pictures import Pictures
 from robustdx.auditing.plan import AuditPlan, clean_cell
 from robustdx.auditing.summary import write_results
-from robustdx.data import Dataset
+from robustdx.data import Dataset, Example
 from robustdx.data.batches import batch, decoded
+from robustdx.data.masks import masks
 from robustdx.data.split import subset
 from robustdx.models import DiagnosticModel
 from robustdx.models.crafting import Subject, still
@@ -68,7 +70,7 @@ class Audit:
         Raises:
             ImageError: the first image that cannot be read.
         """
-        return replace(self, data={split: self._read(dataset, progress) for split, dataset in self.data.items()})
+        return replace(self, data={split: self._read(split, progress) for split in self.data})
 
     def run(self, store: Store, progress: Progress) -> None:
         """Make every cell that is not whole yet, then the numbers."""
@@ -105,17 +107,26 @@ class Audit:
         """Images at a time: one by one where each keeps its own size."""
         return 1 if self.model.resize else self.plan.batch_size
 
-    def _read(self, dataset: Dataset, progress: Progress) -> Dataset:
+    def _read(self, split: str, progress: Progress) -> Dataset:
+        dataset, sizes = self.data[split], dict[str, tuple[int, int]]()
+
         def tell(n: int) -> None:
             progress("reading images", n, len(dataset))
 
-        if not self.model.resize:
+        if self.model.resize:
+            for n, example in enumerate(dataset.examples, start=1):
+                height, width, _ = dataset.read(example, None, self.model.channels).shape
+                sizes[example.id] = height, width
+                tell(n)
+        else:
             assert self.model.size is not None
-            return decoded(dataset, self.model.size, self.model.channels, on_read=tell)
-        for n, example in enumerate(dataset.examples, start=1):
-            dataset.read(example, None, self.model.channels)
-            tell(n)
-        return dataset
+            dataset = decoded(dataset, self.model.size, self.model.channels, on_read=tell)
+        return dataset if self.plan.region is None or split != self.split else self._with_masks(dataset, sizes)
+
+    def _with_masks(self, dataset: Dataset, sizes: Mapping[str, tuple[int, int]]) -> Dataset:
+        """The same set with every mask read once, at the size of the network or of its own image, and held in memory."""
+        held = {e.id: masks(dataset, [e], sizes.get(e.id) or self.model.size or (0, 0))[0] for e in dataset.examples}
+        return replace(dataset, mask=lambda example, size: held[example.id])
 
     def _make(self, store: Store, craft: Craft, dataset: Dataset, progress: Callable[[int], None]) -> None:
         """One cell, batch by batch, from the first batch that is not kept yet."""
@@ -124,18 +135,26 @@ class Audit:
         for n, start in list(enumerate(starts))[kept:]:
             began = time.monotonic()
             indices = range(start, min(start + self.step, len(dataset)))
-            rows = craft(self.batch(dataset, indices), n)
+            rows = craft(self.batch(dataset, indices, attacked=craft.threat is not None), n)
             store.add_part(craft.cell, n, table(rows), time.monotonic() - began)
             progress(start + len(rows))
         store.finish(craft.cell, len(starts))
 
-    def batch(self, dataset: Dataset, indices: Sequence[int]) -> Batch:
+    def batch(self, dataset: Dataset, indices: Sequence[int], *, attacked: bool = True) -> Batch:
         size = None if self.model.resize else self.model.size
         pixels, y = batch(dataset, indices, size, self.model.channels)
         x = (pixels.to(self.device).float() / 255).contiguous(memory_format=torch.channels_last)
         examples = [dataset.examples[i] for i in indices]
         self.model.task.require_labels(y)
-        return Batch(x, y.to(self.device), tuple(e.id for e in examples), tuple(e.patient for e in examples))
+        ids, patients = tuple(e.id for e in examples), tuple(e.patient for e in examples)
+        return Batch(x, y.to(self.device), ids, patients, self._region(dataset, examples, x) if attacked else None)
+
+    def _region(self, dataset: Dataset, examples: Sequence[Example], x: Tensor) -> Tensor | None:
+        """The pixels that the plan lets the adversary change."""
+        if self.plan.region is None:
+            return None
+        inside = torch.from_numpy(masks(dataset, examples, (x.shape[2], x.shape[3])))[:, None].to(self.device)
+        return inside if self.plan.region == "inside" else ~inside
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ def attack(
     weights: Annotated[str | None, typer.Option(help="File with weights: safetensors, or a state dict.")] = None,
     method: Annotated[str, typer.Option("--attack", help="pgd, or with settings: pgd,steps=20,restarts=5.")] = "pgd",
     threat: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
+    region: Annotated[str | None, typer.Option(help="Change pixels only inside, or only outside, the masks of the images.")] = None,
     task: Annotated[str, typer.Option(help="binary, multiclass, multilabel or ordinal; left out, what the data say.")] = "auto",
     goal: Annotated[str | None, typer.Option(help="What the adversary is after: finding,finding=Effusion,wanted=hidden.")] = None,
     surrogate: Annotated[
@@ -66,6 +67,7 @@ def attack(
         "surrogates": [words.network(s) for s in surrogate] if surrogate else None,
         "split": split,
         "threat": threat,
+        "region": region,
         "eps": words.several(eps),
         "images": images,
         "seed": seed,

@@ -36,6 +36,7 @@ def audit(
         str | None, typer.Option(help="In place of attacks: quick, standard or thorough. `robustdx describe preset` tells their price.")
     ] = None,
     threat: Annotated[str | None, typer.Option(help="linf or l2.")] = None,
+    region: Annotated[str | None, typer.Option(help="Change pixels only inside, or only outside, the masks of the images.")] = None,
     eps: Annotated[str | None, typer.Option(help="Budgets in pixel units, with commas: 1/255,2/255,4/255.")] = None,
     images: Annotated[int | None, typer.Option(help="At most about this many images, drawn by patient: a quick look.")] = None,
     size: Annotated[str | None, typer.Option(help="Height and width that the network takes: 224 or 150x200.")] = None,
@@ -67,6 +68,7 @@ def audit(
         "surrogates": [words.network(s) for s in surrogate] if surrogate else None,
         "split": split,
         "threat": threat,
+        "region": region,
         "eps": words.several(eps),
         "images": images,
         "seed": seed,

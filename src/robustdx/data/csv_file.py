@@ -9,6 +9,7 @@ from math import nan
 from pathlib import Path
 from typing import final
 
+from robustdx.data.masks import read_mask
 from robustdx.data.protocol import Dataset, Example, Kind, Label
 from robustdx.data.read import ENDINGS, read_example
 from robustdx.data.split import split_name
@@ -41,6 +42,8 @@ class CsvFile:
     """The column that names the patient; `patient` by default, if there is one."""
     split: str | None = None
     """The column with train, val or test; `split` by default, if there is one."""
+    mask: str | None = None
+    """The column with the file of a mask that is white where the lesion is; `mask` by default, if there is one. Blank: none."""
     classes: str | None = None
     """The classes in the order of the model's outputs, joined by +. In order of number or alphabet by default."""
 
@@ -54,7 +57,8 @@ class CsvFile:
         rows = read_table(path, needs=(self.image,))
         patient, split = _column(rows, self.patient, "patient", path), _column(rows, self.split, "split", path)
         files = _files([row[self.image] for row in rows], path.parent / (self.images or ""), path)
-        used = [c for c in (self.image, patient, split) if c is not None]
+        mask = _column(rows, self.mask, "mask", path)
+        used = [c for c in (self.image, patient, split, mask) if c is not None]
         kind, classes, labels, labelled = self._labels(rows, used, path)
         examples = [
             Example(
@@ -63,11 +67,12 @@ class CsvFile:
                 patient=_filled(row, patient, path),
                 split=_split(row, split, path),
                 file=str(file),
+                mask=_mask(row[mask], path.parent, path) if mask else "",
                 attributes={k: v for k, v in row.items() if v and k not in used and k not in labelled},
             )
             for row, label, file in zip(rows, labels, files, strict=True)
         ]
-        return Dataset(f"{path.resolve().parent.name}/{path.name}", classes, kind, examples, read_example)
+        return Dataset(f"{path.resolve().parent.name}/{path.name}", classes, kind, examples, read_example, mask=read_mask)
 
     def _labels(self, rows: Sequence[Row], used: Sequence[str], path: Path) -> tuple[Kind, tuple[str, ...], list[Label], Sequence[str]]:
         """Kind, class names, the label of each row, and the columns it was read from."""
@@ -104,6 +109,12 @@ def _filled(row: Row, column: str | None, path: Path) -> str | None:
             f"{path}: expected a value in the column {column!r} of every row, got a blank for {next(iter(row.values()))!r}: fill it in"
         )
     return row[column]
+
+
+def _mask(name: str, folder: Path, path: Path) -> str:
+    if name and not (folder / name).is_file():
+        raise DataError(f"{path}: expected the mask {name!r} beside the table, which is not there: give its path from {folder}")
+    return str(folder / name) if name else ""
 
 
 def _split(row: Row, column: str | None, path: Path) -> str | None:

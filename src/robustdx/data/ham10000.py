@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, final
 
+from robustdx.data.masks import mask_of, read_mask
 from robustdx.data.protocol import Dataset, Example
 from robustdx.data.read import file_of, files_in, read_example
 from robustdx.data.split import split_by_table
@@ -16,6 +17,7 @@ CLASSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 ISIC2019_CLASSES = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC")
 _FOLDERS = ("ISIC2018_Task3_Training_Input", "HAM10000_images_part_1", "HAM10000_images_part_2")
 _TRUTH, _TRUTH_2019 = "ISIC2018_Task3_Training_GroundTruth.csv", "ISIC_2019_Training_GroundTruth.csv"
+_MASKS = "HAM10000_segmentations_lesion_tschandl"
 _LESIONS, _METADATA = "ISIC2018_Task3_Training_LesionGroupings.csv", "HAM10000_metadata.csv"
 _ATTRIBUTES = ("age", "sex", "localization", "dx_type")
 
@@ -25,7 +27,8 @@ _ATTRIBUTES = ("age", "sex", "localization", "dx_type")
 class Ham10000:
     """HAM10000 as published: by the ISIC 2018 challenge, or by Harvard Dataverse with its metadata table.
 
-    Groups are lesions. The set has no split of its own.
+    Groups are lesions. The set has no split of its own. Masks of the lesions are taken from HAM10000_segmentations_lesion_tschandl
+    where that folder is there (Tschandl et al. 2020, doi:10.1038/s41591-020-0942-0).
     """
 
     path: str
@@ -46,18 +49,20 @@ class Ham10000:
         if not files:
             raise DataError(f"expected the folder {_FOLDERS[0]} in {root}, which is not there: give the folder that holds it")
         lesions, about = _lesions(root), _about(root)
+        masks = files_in(root / _MASKS) if (root / _MASKS).is_dir() else {}
         examples = [
             Example(
                 id=image,
                 label=label,
                 patient=_lesion(lesions, image, root),
                 file=str(file_of(files, image)),
+                mask=mask_of(masks, image),
                 attributes=about.get(image, {}),
             )
             for image, label in self._labels(root).items()
         ]
         classes = CLASSES if self.labels == "isic2018" else ISIC2019_CLASSES
-        dataset = Dataset("HAM10000", classes, "multiclass", examples, read_example, groups="lesions")
+        dataset = Dataset("HAM10000", classes, "multiclass", examples, read_example, groups="lesions", mask=read_mask)
         return dataset if self.split is None else split_by_table(dataset, self.split, root)
 
     def _labels(self, root: Path) -> dict[str, int]:

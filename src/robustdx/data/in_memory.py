@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from robustdx.data.protocol import Dataset, Example, Kind, Label, Pixels
+from robustdx.data.masks import require_proportions, scaled
+from robustdx.data.protocol import Dataset, Example, Kind, Label, Mask, Pixels
 from robustdx.data.read import resized
 from robustdx.errors import DataError, ImageError, PlanError
 from robustdx.tensors import require_pixels
@@ -23,16 +24,18 @@ def from_torch(
     task: Kind | None = None,
     patients: Sequence[object] | None = None,
     name: str = "in memory",
+    masks: Sequence[Any] | None = None,
 ) -> Dataset:
     """Wrap any torch data set that yields (image, label): every image is asked for once and kept with 8 bits a pixel.
 
     An image is a float tensor (C, H, W) in [0, 1], 8-bit values (C, H, W) as a tensor or (H, W) or (H, W, C) as an
     array, or a Pillow image. A label is a class number, or one of 0, 1, NaN per finding. `task` is what the labels mean,
-    read from the labels where it is None; `patients` names the patient of each image.
+    read from the labels where it is None; `patients` names the patient of each image; `masks` has an array
+    (H, W) for each, 1 (or 255, or True) inside its region, or None.
 
     Raises:
         ImageError: an image outside [0, 1], of another type or shape.
-        DataError: labels that do not fit the task or the classes, or not one patient for each image.
+        DataError: labels that do not fit the task or the classes, or not one patient or mask for each image.
         PlanError: a task that does not exist.
     """
     if task is not None and task not in get_args(Kind):
@@ -40,13 +43,16 @@ def from_torch(
     items = _items(dataset, name)
     if patients is not None and len(patients) != len(items):
         raise DataError(f"{name}: expected one patient for each of {len(items)} images, got {len(patients)}")
+    if masks is not None and len(masks) != len(items):
+        raise DataError(f"{name}: expected one mask for each of {len(items)} images (None where it has none), got {len(masks)}")
     labels = [_label(item[1], f"{name}: image {i}") for i, item in enumerate(items)]
     kind = task or _kind(labels, classes)
     names = _names(labels, kind, classes, name)
     pixels = {f"{i:06d}": _pixels(item[0], f"{name}: image {i}") for i, item in enumerate(items)}
     owners = [None] * len(items) if patients is None else [str(p) for p in patients]
     examples = [Example(id=i, label=label, patient=owner) for i, label, owner in zip(pixels, labels, owners, strict=True)]
-    return Dataset(name, names, kind, examples, Kept(pixels))
+    drawn = None if masks is None else Drawn(dict(zip(pixels, masks, strict=True)), pixels)
+    return Dataset(name, names, kind, examples, Kept(pixels), mask=drawn)
 
 
 def channels_of(dataset: Dataset) -> int:
@@ -68,6 +74,24 @@ class Kept:
     def fingerprint(self, example: Example) -> str:
         """Tells other pixels under the same id."""
         return blake2b(self.pixels[example.id].tobytes(), digest_size=16).hexdigest()
+
+
+class Drawn:
+    """`Dataset.mask` of a set whose masks are in memory."""
+
+    def __init__(self, masks: dict[str, Any], pixels: dict[str, Pixels]) -> None:
+        self.masks = {i: self._checked(mask, pixels[i], i) for i, mask in masks.items() if mask is not None}
+
+    def __call__(self, example: Example, size: tuple[int, int]) -> Mask | None:
+        return scaled(self.masks[example.id], size) if example.id in self.masks else None
+
+    @staticmethod
+    def _checked(mask: Any, pixels: Pixels, image: str) -> Mask:
+        values, where = np.asarray(mask.cpu() if isinstance(mask, Tensor) else mask).squeeze(), f"mask of image {int(image)}"
+        if values.ndim != 2 or not np.isin(values, (0, 1, 255)).all():
+            raise DataError(f"{where}: expected an array (H, W) of 0 and 1, or of 0 and 255, got {values.dtype} of shape {values.shape}")
+        require_proportions(values > 0, pixels.shape[:2], where)
+        return values > 0
 
 
 def _items(dataset: Any, name: str) -> list[Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, final
 
 from robustdx.data.ham10000 import ISIC2019_CLASSES
+from robustdx.data.masks import mask_of, read_mask
 from robustdx.data.protocol import Dataset, Example
 from robustdx.data.read import file_of, files_in, read_example
 from robustdx.data.split import split_by_table
@@ -23,6 +24,7 @@ class Isic2017:
     """ISIC 2017, part 3: 2,750 dermoscopic photos with the official split (Codella et al. 2017, arXiv:1710.05006).
 
     The set does not say which photos show one lesion, so there are no groups; parts that are not there are left out.
+    Masks of the lesions are those of part 1, where its folders are there.
     """
 
     path: str
@@ -41,15 +43,23 @@ class Isic2017:
         if not examples:
             raise DataError(f"expected {_truth_2017('Training')} in {root}, found none of the three parts: give the folder that holds it")
         if self.labels == "melanoma":
-            return Dataset("ISIC 2017", ("benign", "melanoma"), "binary", examples, read_example)
-        return Dataset("ISIC 2017", ("nevus", *_DIAGNOSES), "multiclass", examples, read_example)
+            return Dataset("ISIC 2017", ("benign", "melanoma"), "binary", examples, read_example, mask=read_mask)
+        return Dataset("ISIC 2017", ("nevus", *_DIAGNOSES), "multiclass", examples, read_example, mask=read_mask)
 
     def _part(self, root: Path, split: str, part: str) -> list[Example]:
         files = files_in(root / f"ISIC-2017_{part}_Data")
         path, about = root / _truth_2017(part), root / f"ISIC-2017_{part}_Data" / f"ISIC-2017_{part}_Data_metadata.csv"
-        more = _attributes(about, "image_id")
+        more, drawn = _attributes(about, "image_id"), root / f"ISIC-2017_{part}_Part1_GroundTruth"
+        masks = files_in(drawn) if drawn.is_dir() else {}
         return [
-            Example(id=image, label=self._label(row, path), split=split, file=str(file_of(files, image)), attributes=more.get(image, {}))
+            Example(
+                id=image,
+                label=self._label(row, path),
+                split=split,
+                file=str(file_of(files, image)),
+                mask=mask_of(masks, image),
+                attributes=more.get(image, {}),
+            )
             for image, row in by_image(path, "image_id", needs=_DIAGNOSES).items()
         ]
 

@@ -14,6 +14,8 @@ from robustdx.errors import PlanError
 Kind = Literal["binary", "multiclass", "multilabel", "ordinal"]
 Pixels = NDArray[np.uint8]
 """(H, W, C) 8-bit pixels; C is 1 or 3."""
+Mask = NDArray[np.bool_]
+"""(H, W): which pixels lie inside a region, such as the lesion."""
 Label = int | tuple[float, ...]
 """The index of a class, or one of 0, 1, NaN (not annotated) per finding."""
 
@@ -31,6 +33,8 @@ class Example:
     """"train", "val" or "test"; None where the set has no split."""
     file: str = ""
     """Where the image lies, for messages and for `inspect`; empty where it is drawn."""
+    mask: str = ""
+    """Where the mask of its region (the lesion) lies; empty where there is none, or where it is drawn."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Everything else the set tells: age, site, camera, ..."""
 
@@ -50,6 +54,8 @@ class Dataset:
     read: Callable[[Example, tuple[int, int] | None, int], Pixels]
     groups: str = "patients"
     """What `Example.patient` names here, in the plural: "patients" or "lesions"."""
+    mask: Callable[[Example, tuple[int, int]], Mask | None] | None = None
+    """`mask(example, size)` gives the region of an example at `size` = (height, width), None where it has none; left out, none has."""
 
     def __len__(self) -> int:
         return len(self.examples)

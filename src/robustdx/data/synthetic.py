@@ -45,7 +45,7 @@ class Synthetic:
                 break
             examples += self._photos(f"lesion-{number:05d}")
         kind, classes = _meaning(self.task)
-        return with_splits(Dataset("synthetic", classes, kind, examples[: self.images], read, groups="lesions"), self.seed)
+        return with_splits(Dataset("synthetic", classes, kind, examples[: self.images], read, groups="lesions", mask=mask), self.seed)
 
     def _photos(self, name: str) -> list[Example]:
         lesion = draw_lesion(self.seed, name)

@@ -117,7 +117,13 @@ def _attacks(f: Findings) -> str:
     known = "a network" if f.run.get("surrogates") else "the network"
     parts = [f"{joined(sees)}, which {_verb(sees, 'know')} {known} (white box)"] if sees else []
     parts += [f"{joined(asks)}, which only {_verb(asks, 'ask')} it (black box)"] if asks else []
-    return f"Attacked by {', and by '.join(parts)}; {budgets}.{_crafted_on(f)}"
+    return f"Attacked by {', and by '.join(parts)}; {budgets}{_where(f)}.{_crafted_on(f)}"
+
+
+def _where(f: Findings) -> str:
+    """Where the adversary may change the images."""
+    region = f.plan.get("region")
+    return f", and only {region} the region that is marked in each image" if region else ""
 
 
 def _crafted_on(f: Findings) -> str:

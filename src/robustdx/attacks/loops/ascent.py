@@ -11,6 +11,7 @@ from torch import Tensor
 from robustdx.attacks.loops.climb import Front, Worst, confirmed, exact_from
 from robustdx.attacks.loops.hyperplane import TINY
 from robustdx.attacks.loops.surrogates import Surrogate
+from robustdx.attacks.loops.uphill import uphill
 from robustdx.attacks.protocol import Model
 from robustdx.tasks import Aimed
 from robustdx.tensors import Flags, Images, PerImage, per_image
@@ -137,14 +138,14 @@ class Ascent:
         x_t = front.x_t.detach().requires_grad_()
         outputs = (model.exact if exact else model)(x_t, front.draws)
         loss = self.surrogate(outputs, front.y, front.at)
-        (grad,) = torch.autograd.grad(loss.sum(), x_t)
+        grad = uphill(loss, x_t)
         with torch.no_grad():
             errors = model.task.errors(outputs, front.y)
             if exact:
                 worst.keep(front.at, front.x_t, errors, model.task.loss(outputs, front.y))
             if self.early_stop:
                 confirmed(model, front, threat, worst, errors == 1)
-        return loss.detach(), grad.nan_to_num_(nan=0.0), worst.beaten[front.at]
+        return loss.detach(), grad, worst.beaten[front.at]
 
     @torch.no_grad()
     def _judge(self, model: Model, front: Front, threat: Threat, worst: Worst) -> None:

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from robustdx.attacks.loops.uphill import uphill
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.tasks import Task
@@ -94,15 +95,14 @@ class View:
 
     def uphill(self, objective: PerImage) -> Images:
         """The gradient at x_t of an objective of `outputs`. Cost: one backward pass."""
-        (grad,) = torch.autograd.grad(objective.sum(), self.leaf)
-        return (grad if self.going is None else grad[self.going]).nan_to_num_(nan=0.0)
+        grad = uphill(objective, self.leaf)
+        return grad if self.going is None else grad[self.going]
 
     def uphill_from(self, z: Images, shown: Callable[[Images], Images] | None = None) -> Images:
         """The gradient with respect to z of the loss at z, or at `shown(z)`. Cost: a forward and a backward pass."""
         z = z.detach().requires_grad_()
         outputs = self.ask(z if shown is None else shown(z), self.front.draws)
-        (grad,) = torch.autograd.grad(self.task.loss(outputs, self.front.y).sum(), z)
-        return grad.nan_to_num_(nan=0.0)
+        return uphill(self.task.loss(outputs, self.front.y), z)
 
 
 class Slope(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from robustdx.attacks.loops.uphill import uphill
 from robustdx.tensors import Images, Outputs, PerImage, per_image
 from robustdx.threats import Threat
 
@@ -58,5 +59,5 @@ def slopes(gaps: Outputs, x_t: Images, rivals: int) -> tuple[Tensor, Tensor]:
     """The smallest gaps (B, R) and their gradients (R, B, C, H, W), at most `rivals` of them. Cost: R backward passes."""
     least, _ = gaps.topk(min(rivals, gaps.shape[1]), dim=1, largest=False)
     count = least.shape[1]
-    grads = [torch.autograd.grad(least[:, j].sum(), x_t, retain_graph=j + 1 < count)[0] for j in range(count)]
-    return least.detach(), torch.stack(grads).nan_to_num_(nan=0.0)
+    grads = [uphill(least[:, j], x_t, keep=j + 1 < count) for j in range(count)]
+    return least.detach(), torch.stack(grads)

@@ -15,6 +15,7 @@ from torch import Tensor
 from robustdx.attacks.loops.climb import SLACK, Front, Worst, confirmed
 from robustdx.attacks.loops.hyperplane import TINY, dot
 from robustdx.attacks.loops.rough import Rough
+from robustdx.attacks.loops.uphill import uphill
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.tasks import Task
@@ -143,8 +144,7 @@ class Nearest:
         steep = torch.zeros(len(self.x), gaps.shape[1], device=gaps.device)
         least, which = gaps.topk(min(RIVALS, gaps.shape[1]), dim=1, largest=False)
         for gap, column in zip(least.T, which.T, strict=True):
-            (grad,) = torch.autograd.grad(gap.sum(), front.x_t, retain_graph=True)
-            grad.nan_to_num_(nan=0.0)
+            grad = uphill(gap, front.x_t, keep=True)
             steep[front.at, column] = torch.where(gap.detach().isinf(), 0, dot(grad, self.threat.take(front.at).steepest(grad)))
         return steep
 
