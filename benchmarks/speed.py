@@ -112,7 +112,7 @@ def main() -> None:
             else:
                 part, m = compared(v, name, args.repeats)
                 said += weaker(m)
-            kept[f"{name} {network}"] = {**part, "machine": machine(), "size": args.size, "repeats": args.repeats}
+            kept[f"{name} {network}, {v.form}"] = {**part, "machine": machine(), "size": args.size, "repeats": args.repeats}
             args.out.parent.mkdir(parents=True, exist_ok=True)
             args.out.write_text(json.dumps(kept, indent=1))
             args.page.write_text(page(kept), encoding="utf-8")
