@@ -55,7 +55,7 @@ class Draws:
         out = np.empty(tuple(like.shape), dtype=np.float32)
         for i, image_id in enumerate(self.ids):
             out[i] = draw(self._stream(kind, image_id), out.shape[1:])
-        return torch.from_numpy(out).to(device=like.device, dtype=like.dtype)
+        return torch.empty_like(like).copy_(torch.from_numpy(out))  # laid out as the images are: mixed layouts are slow
 
     def _stream(self, kind: str, image_id: str) -> np.random.Generator:
         words = "\x1f".join((str(self.seed), kind, *self.path, "", image_id))

@@ -3,6 +3,7 @@
 B images, C channels, H rows, W columns, K outputs. Pixels lie in [0, 1].
 """
 
+import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
@@ -26,12 +27,17 @@ def per_image(values: PerImage, like: Images) -> Tensor:
 
 def l2_norm(x: Images) -> PerImage:
     """Euclidean length of each image, all channels and pixels together."""
-    return x.flatten(1).norm(dim=1)
+    return torch.linalg.vector_norm(x, dim=tuple(range(1, x.dim())))
 
 
 def linf_norm(x: Images) -> PerImage:
     """Largest absolute value in each image."""
-    return x.flatten(1).abs().amax(dim=1)
+    return x.abs().amax(dim=tuple(range(1, x.dim())))
+
+
+def total(x: Images) -> PerImage:
+    """The sum over all channels and pixels of each image: no copy, as `flatten` makes of channels-last images."""
+    return x.sum((1, 2, 3))
 
 
 def require_pixels(x: Images) -> None:

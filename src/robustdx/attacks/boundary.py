@@ -13,7 +13,7 @@ from robustdx.attacks.loops.deciding import Deciding
 from robustdx.attacks.protocol import Model
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
-from robustdx.tensors import Flags, Images, Labels, PerImage, l2_norm, per_image
+from robustdx.tensors import Flags, Images, Labels, PerImage, l2_norm, per_image, total
 from robustdx.threats import L2, Threat
 
 BISECTIONS = 10
@@ -88,7 +88,7 @@ class Boundary:
         change = front.x_t - front.x
         distance = l2_norm(change).clamp_min(TINY)
         u = draws.normal(like=change) * deciding.free[front.at]
-        u = u - change * per_image((u * change).flatten(1).sum(1) / distance**2, u)
+        u = u - change * per_image(total(u * change) / distance**2, u)
         u = u * per_image(along.size[front.at] * distance / l2_norm(u).clamp_min(TINY), u)
         beside = change + u
         beside = (front.x + beside * per_image(distance / l2_norm(beside).clamp_min(TINY), u)).clamp_(0, 1)

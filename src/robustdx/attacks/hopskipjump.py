@@ -96,9 +96,9 @@ def _slope(deciding: Deciding, front: Front, probe: PerImage, samples: Tensor, d
     for first in range(0, int(samples.max()), PROBES):
         u = draws.fork(first).normal(like=front.x.new_empty(len(front), PROBES, *front.x.shape[1:]))
         row, column = (first + torch.arange(PROBES, device=front.at.device) < samples[:, None]).nonzero(as_tuple=True)
-        u = u[row, column] * deciding.free[front.at[row]]
+        here, far = front.x_t[row], per_image(probe[row], front.x)
+        u = torch.empty_like(here).copy_(u[row, column]) * deciding.free[front.at[row]]
         u = u / per_image(l2_norm(u).clamp_min(TINY), u)
-        here, far = front.x_t[row], per_image(probe[row], u)
         many = Front(front.at[row], front.x[row], front.y[row], (here + far * u).clamp_(0, 1), front.draws.take(row))
         decision = deciding.probe(many)
         u = (many.x_t - here) / far

@@ -187,4 +187,4 @@ def in_steps(grad: Images, threat: Threat) -> Images:
 
 
 def _mean(values: Images) -> PerImage:
-    return values.flatten(1).abs().mean(1)
+    return values.abs().mean((1, 2, 3))

@@ -14,7 +14,7 @@ from robustdx.attacks.loops.surrogates import Surrogate
 from robustdx.attacks.loops.uphill import uphill
 from robustdx.attacks.protocol import Model
 from robustdx.tasks import Aimed
-from robustdx.tensors import Flags, Images, PerImage, per_image
+from robustdx.tensors import Flags, Images, PerImage, per_image, total
 from robustdx.threats import Linf, Threat, everywhere
 
 MOMENTUM = 0.75
@@ -71,7 +71,7 @@ class State:
 
     def carry(self, grad: Images) -> Images:
         """The gradient, each of size 1, with what is carried from those before."""
-        self.carried = CARRIED * self.carried + grad / per_image(grad.abs().flatten(1).sum(1).clamp_min(TINY), grad)
+        self.carried = CARRIED * self.carried + grad / per_image(total(grad.abs()).clamp_min(TINY), grad)
         return self.carried
 
     def see(self, x_t: Images, loss: PerImage, grad: Images) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from robustdx.attacks.loops.uphill import uphill
-from robustdx.tensors import Images, Outputs, PerImage, per_image
+from robustdx.tensors import Images, Outputs, PerImage, per_image, total
 from robustdx.threats import Threat
 
 ROUNDS = 40
@@ -17,7 +17,7 @@ TINY = 1e-12
 
 def dot(a: Images, b: Images) -> PerImage:
     """The inner product of two images, for each pair."""
-    return (a * b).flatten(1).sum(1)
+    return total(a * b)
 
 
 def onto(threat: Threat, point: Images, value: PerImage, slope: Images) -> Images:
@@ -32,11 +32,11 @@ def onto(threat: Threat, point: Images, value: PerImage, slope: Images) -> Image
     pace, weight, need = direction.abs(), slope.abs(), value.abs()
     room = torch.where(direction > 0, 1 - point, point).clamp_min_(0)
     gain = weight * pace
-    t = need / gain.flatten(1).sum(1).clamp_min(TINY)
+    t = need / total(gain).clamp_min(TINY)
     for _ in range(ROUNDS):
         far = pace * per_image(t, point)
         missing = need - dot(weight, torch.minimum(far, room))
-        rate = (gain * (far < room)).flatten(1).sum(1)
+        rate = total(gain * (far < room))
         go_on = (missing > 1e-6 * need) & (rate > TINY)
         if not bool(go_on.any()):
             break
