@@ -99,7 +99,7 @@ FMN = {"linf": "LInfFMNAttack", "l2": "L2FMNAttack"}
 
 
 MATCHES: tuple[Match, ...] = (
-    *both("pgd", PGD, {"torchattacks": pgd(torchattacks_pgd), "foolbox": pgd(foolbox_pgd)}, repeats=3),
+    *both("pgd", PGD, {"torchattacks": pgd(torchattacks_pgd), "foolbox": pgd(foolbox_pgd)}, repeats=10),
     Match("mi", "linf", {"name": "mi"}, {"torchattacks": momentum("mi"), "foolbox": foolbox_mi}),
     # One coin tells whether torchattacks shrinks the whole batch: over 10 seeds it said so 4 times of 10, over 20 as often as it should.
     Match("di", "linf", {"name": "di"}, {"torchattacks": momentum("di")}, repeats=20),
