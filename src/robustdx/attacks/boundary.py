@@ -87,14 +87,13 @@ class Boundary:
         """A point on the sphere around x beside x_t, and the same point brought nearer."""
         change = front.x_t - front.x
         distance = l2_norm(change).clamp_min(TINY)
-        u = draws.normal(like=change) * deciding.free[front.at]
-        u = u - change * per_image(total(u * change) / distance**2, u)
-        u = u * per_image(along.size[front.at] * distance / l2_norm(u).clamp_min(TINY), u)
-        beside = change + u
-        beside = (front.x + beside * per_image(distance / l2_norm(beside).clamp_min(TINY), u)).clamp_(0, 1)
+        u = draws.normal(like=change).mul_(deciding.free[front.at])  # in place: as many images as queries pass through here
+        u.addcmul_(change, per_image(-total(u * change) / distance**2, u))
+        u.mul_(per_image(along.size[front.at] * distance / l2_norm(u).clamp_min(TINY), u)).add_(change)
+        beside = torch.addcmul(front.x, u, per_image(distance / l2_norm(u).clamp_min(TINY), u)).clamp_(0, 1)
         change = beside - front.x
         reach = ((1 - ahead.size[front.at]) * distance / l2_norm(change).clamp_min(TINY)).clamp_max(1)
-        return beside, (front.x + change * per_image(reach, change)).clamp_(0, 1)
+        return beside, torch.addcmul(front.x, change, per_image(reach, change)).clamp_(0, 1)
 
 
 @dataclass

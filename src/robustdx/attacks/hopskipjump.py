@@ -91,21 +91,21 @@ class HopSkipJump:
 
 def _slope(deciding: Deciding, front: Front, probe: PerImage, samples: Tensor, draws: Draws) -> Images:
     """The direction in which decisions turn wrong: the mean over unit directions u of (decision - mean decision) * u."""
-    turned, plain = torch.zeros_like(front.x), torch.zeros_like(front.x)
-    decisions = front.x.new_zeros(len(front))
+    sums = front.x.new_zeros(len(front), 2, front.x[0].numel())
+    """Of decision * u, and of u."""
+    decisions, free = front.x.new_zeros(len(front)), deciding.free[front.at][:, None]
+    here, far = front.x_t.contiguous()[:, None], probe[:, None, None, None, None]
     for first in range(0, int(samples.max()), PROBES):
-        u = draws.fork(first).normal(like=front.x.new_empty(len(front), PROBES, *front.x.shape[1:]))
-        row, column = (first + torch.arange(PROBES, device=front.at.device) < samples[:, None]).nonzero(as_tuple=True)
-        here, far = front.x_t[row], per_image(probe[row], front.x)
-        u = torch.empty_like(here).copy_(u[row, column]) * deciding.free[front.at[row]]
-        u = u / per_image(l2_norm(u).clamp_min(TINY), u)
-        many = Front(front.at[row], front.x[row], front.y[row], (here + far * u).clamp_(0, 1), front.draws.take(row))
-        decision = deciding.probe(many)
-        u = (many.x_t - here) / far
-        turned.index_add_(0, row, u * per_image(decision, u))
-        plain.index_add_(0, row, u)
-        decisions.index_add_(0, row, decision)
-    mean = decisions / samples
+        u = draws.fork(first).normal(like=here.expand(-1, PROBES, -1, -1, -1)).mul_(free)
+        far_u = far / l2_norm(u.flatten(0, 1)).clamp_min(TINY).view(len(front), PROBES, 1, 1, 1)
+        shown = torch.addcmul(here, u, far_u).clamp_(0, 1)
+        asked = first + torch.arange(PROBES, device=front.at.device) < samples[:, None]
+        row = asked.nonzero()[:, 0]
+        many = Front(front.at[row], front.x[row], front.y[row], shown[asked], front.draws.take(row))
+        decision = torch.zeros_like(asked, dtype=u.dtype).masked_scatter(asked, deciding.probe(many))
+        sums += torch.stack((decision, asked.to(u.dtype)), 1) @ shown.sub_(here).div_(far).flatten(2)
+        decisions += decision.sum(1)
+    mean, (turned, plain) = decisions / samples, (part.view_as(front.x) for part in sums.unbind(1))
     agreed = mean.abs() >= 1 - 1e-6
     return torch.where(per_image(agreed, plain), plain * per_image(mean, plain), turned - plain * per_image(mean, plain))
 
