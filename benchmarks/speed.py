@@ -92,7 +92,15 @@ def over_floor(v: Victim, repeats: int, names: Sequence[str]) -> Iterator[dict[s
             times.append((result.cpu / bare[0], result.wall / bare[1]))
         cpu, wall = (round(statistics.median(t), 3) for t in zip(*times, strict=True))
         print(f"  {v.name} {name:14s} over its floor: CPU {cpu:.3f}, wall {wall:.3f}", flush=True)
-        yield {"attack": name, "threat": told(threat), "cpu": cpu, "wall": wall, "calls": len(calls), "bare_cpu_s": round(bare[0], 2)}
+        yield {
+            "attack": name,
+            "threat": told(threat),
+            "cpu": cpu,
+            "wall": wall,
+            "calls": len(calls),
+            "bare_cpu_s": round(bare[0], 2),
+            "rounds": repeats,
+        }
 
 
 def aims(name: str) -> dict[tuple[str, str], float]:

@@ -55,8 +55,8 @@ def _aim(r: Mapping[str, Any]) -> str:
 
 
 def _floors(part: Mapping[str, Any]) -> Iterator[str]:
-    yield "| attack | under | calls | bare CPU s | ours / bare, CPU | wall |"
-    yield "|---|---|--:|--:|--:|--:|"
+    yield "| attack | under | calls | rounds | bare CPU s | ours / bare, CPU | wall |"
+    yield "|---|---|--:|--:|--:|--:|--:|"
     for f in part["floor"]:
         told = [f"{f[clock]:.2f}" if f[clock] <= 1.10 else f"**{f[clock]:.2f}**" for clock in ("cpu", "wall")]
-        yield f"| {f['attack']} | {f['threat']} | {f['calls']} | {f['bare_cpu_s']:.1f} | {told[0]} | {told[1]} |"
+        yield f"| {f['attack']} | {f['threat']} | {f['calls']} | {f['rounds']} | {f['bare_cpu_s']:.1f} | {told[0]} | {told[1]} |"
