@@ -15,6 +15,7 @@ from robustdx.attacks import ATTACKS
 from robustdx.auditing import prepare
 from robustdx.auditing.export import Export
 from robustdx.auditing.plan import AuditPlan
+from robustdx.auditing.requirements import require_images
 from robustdx.auditing.run import Audit, Progress
 from robustdx.catalogue import build
 from robustdx.data import Dataset
@@ -109,7 +110,7 @@ def finished(ready: Audit, out: Path, words: Mapping[str, Any] | None = None) ->
 
 
 def _as_model(network: nn.Module, whole: Dataset, spec: ModelSpec) -> DiagnosticModel:
-    prepare.require_images(whole)
+    require_images(whole)
     model = network if isinstance(network, DiagnosticModel) else _wrapped(network, whole, spec)
     if tuple(model.task.classes) != tuple(whole.classes):
         names = [", ".join(task) for task in (model.task.classes, whole.classes)]

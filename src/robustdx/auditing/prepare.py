@@ -15,13 +15,14 @@ import torch
 
 from robustdx.attacks import Attack, follows_gradient, is_minimal
 from robustdx.auditing.plan import AuditPlan
+from robustdx.auditing.requirements import require_gradient, require_images, require_masks
 from robustdx.auditing.run import Audit
 from robustdx.catalogue import document, dump, key
 from robustdx.data import Dataset, Example, load_dataset
 from robustdx.data.batches import labels
 from robustdx.data.split import cut_groups, subset, with_splits
-from robustdx.errors import DataError, ModelError, PlanError
-from robustdx.models import Defended, DiagnosticModel, Ensemble, load, still
+from robustdx.errors import PlanError
+from robustdx.models import Defended, DiagnosticModel, Ensemble, load
 from robustdx.models.device import require_device
 from robustdx.models.precision import resolve
 from robustdx.tasks import Aimed
@@ -96,49 +97,6 @@ def aimed(plan: AuditPlan, model: DiagnosticModel, dataset: Dataset) -> Diagnost
             "or has no label that it could be asked of; take another goal or other images"
         )
     return model.with_task(task)
-
-
-def require_images(whole: Dataset) -> None:
-    """Refuse a data set without images."""
-    if not len(whole):
-        raise DataError(f"{whole.name}: expected images, found none: check the path")
-
-
-def require_masks(plan: AuditPlan, dataset: Dataset) -> None:
-    """Refuse a region where images have no mask, before any image is read.
-
-    Raises:
-        PlanError: the data set has no masks, or some of its images have none.
-    """
-    if plan.region is None:
-        return
-    without = [e.id for e in dataset.examples if not e.mask] if any(e.file for e in dataset.examples) else []
-    if dataset.mask is None or without:
-        lacks = f"{len(without)} of {len(dataset)} images have none, such as {without[0]!r}" if without else "it has none"
-        raise PlanError(
-            f"region {plan.region} needs the mask of every image from {dataset.name}, and {lacks}: give masks (a column mask in csv:, the "
-            "folder of segmentations beside the images), audit images that have one, or leave region out"
-        )
-
-
-def require_gradient(model: DiagnosticModel) -> None:
-    """Try one backward pass, for attacks that follow the gradient.
-
-    Raises:
-        ModelError: the network passes none back.
-    """
-    assert model.size is not None
-    x = torch.full((1, model.channels, *model.size), 0.5, device=model.mean.device, requires_grad=True)
-    try:
-        with still(model):
-            torch.autograd.grad(model(x).sum(), x)
-    except RuntimeError as error:
-        reason = str(error).partition("\n")[0]
-        raise ModelError(
-            f"the attacks follow the gradient of the outputs back to the pixels, and this network passes none back ({reason}): "
-            "take out what cuts it (detach, no_grad, argmax, rounding), export the network itself, or take attacks that only ask "
-            "(square, hopskipjump)"
-        ) from None
 
 
 def choose(plan: AuditPlan, whole: Dataset) -> tuple[str, dict[str, Dataset]]:

@@ -1,0 +1,53 @@
+"""What a plan needs of data and network, tried before anything runs, and refused in words where it is not there."""
+
+from __future__ import annotations
+
+import torch
+
+from robustdx.auditing.plan import AuditPlan
+from robustdx.data import Dataset
+from robustdx.errors import DataError, ModelError, PlanError
+from robustdx.models import DiagnosticModel, still
+
+
+def require_images(whole: Dataset) -> None:
+    """Refuse a data set without images."""
+    if not len(whole):
+        raise DataError(f"{whole.name}: expected images, found none: check the path")
+
+
+def require_masks(plan: AuditPlan, dataset: Dataset) -> None:
+    """Refuse a region where images have no mask, before any image is read.
+
+    Raises:
+        PlanError: the data set has no masks, or some of its images have none.
+    """
+    if plan.region is None:
+        return
+    without = [e.id for e in dataset.examples if not e.mask] if any(e.file for e in dataset.examples) else []
+    if dataset.mask is None or without:
+        lacks = f"{len(without)} of {len(dataset)} images have none, such as {without[0]!r}" if without else "it has none"
+        raise PlanError(
+            f"region {plan.region} needs the mask of every image from {dataset.name}, and {lacks}: give masks (a column mask in csv:, the "
+            "folder of segmentations beside the images), audit images that have one, or leave region out"
+        )
+
+
+def require_gradient(model: DiagnosticModel) -> None:
+    """Try one backward pass, for attacks that follow the gradient.
+
+    Raises:
+        ModelError: the network passes none back.
+    """
+    assert model.size is not None
+    x = torch.full((1, model.channels, *model.size), 0.5, device=model.mean.device, requires_grad=True)
+    try:
+        with still(model):
+            torch.autograd.grad(model(x).sum(), x)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise ModelError(
+            f"the attacks follow the gradient of the outputs back to the pixels, and this network passes none back ({reason}): "
+            "take out what cuts it (detach, no_grad, argmax, rounding), export the network itself, or take attacks that only ask "
+            "(square, hopskipjump)"
+        ) from None
