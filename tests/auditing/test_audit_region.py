@@ -11,7 +11,7 @@ from torch import nn
 
 import robustdx
 from robustdx.data.in_memory import from_torch
-from robustdx.errors import PlanError
+from robustdx.errors import PlanError, RunError
 from robustdx.records import read_table
 from robustdx.report.page import write_report
 
@@ -72,3 +72,11 @@ def test_without_masks_a_region_is_refused_before_anything_is_written(tmp_path):
 def test_the_report_can_be_made_again(tmp_path):
     audited(tmp_path, "inside", attacks=[{"name": "pgd", "steps": 5}])
     write_report(tmp_path / "run")
+
+
+def test_other_masks_are_another_run(tmp_path):
+    items, network = [(torch.full((3, SIZE, SIZE), 100, dtype=torch.uint8), 0)] * 4, Sum(3 * SIZE * SIZE * 101 / 255)
+    plan = {"out": tmp_path / "run", "region": "inside", "attacks": ["fgsm"], **SETTINGS}
+    robustdx.audit(network, items, masks=[MASK] * 4, classes=("healthy", "ill"), task="binary", **plan)
+    with pytest.raises(RunError, match="another plan"):
+        robustdx.audit(network, items, masks=[MASK.T] * 4, classes=("healthy", "ill"), task="binary", **plan)

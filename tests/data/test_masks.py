@@ -67,6 +67,8 @@ def test_a_table_names_masks(tmp_path, picture):
     assert masks(data, data.examples[:1], (6, 8)).shape == (1, 6, 8)
     with pytest.raises(DataError, match=r"expected a mask for every image.*got none for 'b.png'"):
         masks(data, data.examples, (6, 8))
+    (tmp_path / "t.csv").write_text("image,label,mask\na.png,0,worn\nb.png,1,no\n")
+    assert load_dataset(f"csv:{tmp_path / 't.csv'}").examples[0].attributes == {"mask": "worn"}, "another meaning of the word"
     (tmp_path / "t.csv").write_text("image,label,mask\na.png,0,a.png\nb.png,1,gone.png\n")
     with pytest.raises(DataError, match=r"expected the mask 'gone.png' beside the table"):
         load_dataset(f"csv:{tmp_path / 't.csv'}")

@@ -27,8 +27,8 @@ FIRST_PROBE = 0.1
 FINEST = 0.01
 """How finely the boundary is found again, as a share of the distance: this over sqrt(d). Probes lie at this share around it.
 
-ART's value. The paper's 1 / d is finer than float32 can tell, spends four more of each step's queries, and probes where one kink of the
-network hides the rest: its median distance is 4 to 7 % larger on the plain CNN (L2, 1,000 queries, 64 images, two seeds)."""
+ART's value. The paper's 1 / d is finer than float32 can tell, takes more queries a step, and ended further off (measured:
+docs/decisions/2026-11-25-saved-images.md)."""
 
 HALVINGS = 12
 """Steps are halved at most so often before one is given up."""
@@ -91,14 +91,13 @@ class HopSkipJump:
 
 def _slope(deciding: Deciding, front: Front, probe: PerImage, samples: Tensor, draws: Draws) -> Images:
     """The direction in which decisions turn wrong: the mean over unit directions u of (decision - mean decision) * u."""
-    sums = front.x.new_zeros(len(front), 2, front.x[0].numel())
-    """Of decision * u, and of u."""
+    sums = front.x.new_zeros(len(front), 2, front.x[0].numel())  # of decision * u, and of u
     decisions, free = front.x.new_zeros(len(front)), deciding.free[front.at][:, None]
     here, far = front.x_t.contiguous()[:, None], probe[:, None, None, None, None]
     for first in range(0, int(samples.max()), PROBES):
         u = draws.fork(first).normal(like=here.expand(-1, PROBES, -1, -1, -1)).mul_(free)
-        far_u = far / l2_norm(u.flatten(0, 1)).clamp_min(TINY).view(len(front), PROBES, 1, 1, 1)
-        shown = torch.addcmul(here, u, far_u).clamp_(0, 1)
+        reach = far / l2_norm(u.flatten(0, 1)).clamp_min(TINY).view(len(front), PROBES, 1, 1, 1)
+        shown = torch.addcmul(here, u, reach).clamp_(0, 1)
         asked = first + torch.arange(PROBES, device=front.at.device) < samples[:, None]
         row = asked.nonzero()[:, 0]
         many = Front(front.at[row], front.x[row], front.y[row], shown[asked], front.draws.take(row))

@@ -126,7 +126,8 @@ def words(audit: Audit) -> dict[str, Any]:
     """What a run folder belongs to: the plan, and the weights and images that it named when it began."""
     images: dict[str, Any] = {split: [(e.id, str(e.label), _content(d, e)) for e in d.examples] for split, d in audit.data.items()}
     if audit.plan.region:
-        images["masks"] = [Path(e.mask).stat().st_size if e.mask else None for e in audit.data[audit.split].examples]
+        shown = audit.data[audit.split]
+        images["masks"] = [_told_apart(e.mask, shown.mask, e) for e in shown.examples]
     found = {"weights_sha256": fingerprint(audit.model), "images_key": key(images), "shown": _shown(audit.model)}
     if audit.surrogate is not None:
         found |= {"surrogate_sha256": fingerprint(audit.surrogate), "surrogate_shown": _shown(audit.surrogate)}
@@ -140,9 +141,13 @@ def asked(plan: AuditPlan) -> dict[str, Any]:
 
 def _content(dataset: Dataset, example: Example) -> Any:
     """What tells other pixels under the same name: a hash where they are in memory, the size of the file where not."""
-    if example.file:
-        return Path(example.file).stat().st_size
-    fingerprint = getattr(dataset.read, "fingerprint", None)
+    return _told_apart(example.file, dataset.read, example)
+
+
+def _told_apart(file: str, read: object, example: Example) -> Any:
+    if file:
+        return Path(file).stat().st_size
+    fingerprint = getattr(read, "fingerprint", None)
     return fingerprint(example) if fingerprint else None
 
 

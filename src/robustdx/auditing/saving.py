@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from robustdx.attacks.loops.climb import SLACK
 from robustdx.draws import Draws
 from robustdx.models.crafting import Subject
 from robustdx.tensors import Images, Labels, PerImage, per_image
@@ -31,7 +32,7 @@ def as_saved(subject: Subject, x_adv: Images, x: Images, y: Labels, threat: Thre
             break
         at, ball, some = lost.nonzero()[:, 0], threat.take(lost), draws.take(lost)
         shown = ball.snap(_further(x_adv[at], x[at], ball, share), x[at])
-        holds = (_errors(subject, shown, y[at], some) >= found[at]) & (ball.distance(shown, x[at]) <= ball.eps * (1 + 1e-5))
+        holds = (_errors(subject, shown, y[at], some) >= found[at]) & (ball.distance(shown, x[at]) <= ball.eps * (1 + SLACK))
         saved[at[holds]], lost[at[holds]] = shown[holds], False
     return saved
 

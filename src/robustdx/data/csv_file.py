@@ -43,7 +43,7 @@ class CsvFile:
     split: str | None = None
     """The column with train, val or test; `split` by default, if there is one."""
     mask: str | None = None
-    """The column with the file of a mask that is white where the lesion is; `mask` by default, if there is one. Blank: none."""
+    """The column with the file of a mask that is white where the lesion is; `mask` by default, if its values are files. Blank: none."""
     classes: str | None = None
     """The classes in the order of the model's outputs, joined by +. In order of number or alphabet by default."""
 
@@ -58,6 +58,8 @@ class CsvFile:
         patient, split = _column(rows, self.patient, "patient", path), _column(rows, self.split, "split", path)
         files = _files([row[self.image] for row in rows], path.parent / (self.images or ""), path)
         mask = _column(rows, self.mask, "mask", path)
+        if self.mask is None and mask and not any(row[mask] and (path.parent / row[mask]).is_file() for row in rows):
+            mask = None  # a column of that name that says something else
         used = [c for c in (self.image, patient, split, mask) if c is not None]
         kind, classes, labels, labelled = self._labels(rows, used, path)
         examples = [
