@@ -1,5 +1,10 @@
 """What cleans an image before a network sees it, and how an adversary looks through it."""
 
+from robustdx.catalogue import Catalogue
+from robustdx.models import Purifier
 from robustdx.purifiers.straight_through import StraightThrough
 
-__all__ = ["StraightThrough"]
+PURIFIERS = Catalogue("purifier", {}, role=Purifier)
+"""The purifiers by the name that plans use. Adding one is a file and a line here; tests/contracts apply themselves."""
+
+__all__ = ["PURIFIERS", "Purifier", "StraightThrough"]
