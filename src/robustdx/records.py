@@ -19,6 +19,9 @@ import pyarrow.parquet as pq
 
 from robustdx.errors import RunError
 
+ESCALATION = "escalation"
+"""The attack of cells in which an evaluation distrusts itself: whatever a defence calls for, on what the plan's attacks left standing."""
+
 SCORES = pa.list_(pa.float32())
 DECISIONS = pa.list_(pa.int16())
 

@@ -35,6 +35,7 @@ CHEAP = {
     "nes": {"queries": 30, "samples": 6},
     "hopskipjump": {"queries": 60, "samples": 6},
     "boundary": {"queries": 60},
+    "random": {"samples": 8},
     "gap": {"width": 2, "epochs": 2},
     "uap": {"epochs": 2},
     "momentum": {"steps": 4, "nesterov": True, "diverse": 0.5, "smooth": 3, "scales": 2, "neighbours": 2},

@@ -19,6 +19,7 @@ from robustdx.attacks.momentum import Momentum
 from robustdx.attacks.nes import NES
 from robustdx.attacks.pgd import PGD
 from robustdx.attacks.protocol import Attack, Iterative, Model, follows_gradient, is_minimal
+from robustdx.attacks.random_search import RandomSearch
 from robustdx.attacks.simba import SimBA
 from robustdx.attacks.smia import PRESETS as SMIA_RELEASED
 from robustdx.attacks.smia import SMIA
@@ -30,7 +31,7 @@ ATTACKS = Catalogue(
     "attack",
     {"fgsm": FGSM, "bim": BIM, "pgd": PGD, "deepfool": DeepFool, "cw": CW, "ddn": DDN, "fmn": FMN, "fab": FAB, "square": Square}
     | {"gap": GAP, "uap": UAP, "apgd": APGD, "apgd-targeted": APGDTargeted, "cascade": Cascade}
-    | {"simba": SimBA, "nes": NES, "hopskipjump": HopSkipJump, "boundary": Boundary}
+    | {"simba": SimBA, "nes": NES, "hopskipjump": HopSkipJump, "boundary": Boundary, "random": RandomSearch}
     | {"momentum": Momentum, "smia": SMIA},
     role=Attack,
     presets={
@@ -64,6 +65,7 @@ __all__ = [
     "Iterative",
     "Model",
     "Momentum",
+    "RandomSearch",
     "SimBA",
     "Square",
     "follows_gradient",

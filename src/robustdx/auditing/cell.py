@@ -44,6 +44,13 @@ class Batch:
     def draws(self, seed: int) -> Draws:
         return Draws(seed, self.ids)
 
+    def only(self, at: Tensor) -> Batch:
+        """The images at these places."""
+        where, places = at.to(self.x.device), at.tolist()
+        region = None if self.region is None else self.region[where]
+        ids, patients = tuple(self.ids[i] for i in places), tuple(self.patients[i] for i in places)
+        return Batch(self.x[where], self.y[where], ids, patients, region)
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -121,6 +128,16 @@ def attacked_rows(
         row |= {"forwards": subject.forwards[row["id"]], "backwards": subject.backwards[row["id"]]}
         row["member"] = members.get(row["id"]) if is_turned(row, form) else None
     return rows, saved
+
+
+def handed_in(saved: Images, batch: Batch, rows: Sequence[Row], judge: Judge, seed: int) -> list[Row]:
+    """The records of images that are handed in anew, as they are. Cost per image: a forward pass for each submission."""
+    y, draws = aimed_at(judge.model.task, batch.y, rows), batch.draws(seed)
+    verdicts = _read(judge.model.task, judge(saved, y, draws), y, draws)
+    made = [dict(row) for row in rows]
+    for row, (scores, decision, goal) in zip(made, verdicts, strict=True):
+        row |= {"saved_scores": scores, "saved_decision": decision, "saved_goal": goal, "forwards": judge.submissions, "backwards": 0}
+    return made
 
 
 def aimed_at(task: Task, y: Labels, clean: Sequence[Row]) -> Labels:

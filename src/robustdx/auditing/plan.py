@@ -11,7 +11,7 @@ from robustdx.auditing.presets import DEFAULT, PRESETS, PresetName
 from robustdx.errors import PlanError
 from robustdx.models import ModelSpec
 from robustdx.models.precision import Precision
-from robustdx.records import Cell
+from robustdx.records import ESCALATION, Cell
 from robustdx.tasks import GOALS, Goal
 from robustdx.threats import THREATS, Linf, Threat
 
@@ -35,6 +35,9 @@ class AuditPlan:
     goal: Mapping[str, Any] | None = None
     """What the adversary is after, where it is not just any wrong answer: a table with `name` ("finding", "grades", ...; see
     `robustdx list goals`) and its settings. Records and accuracy stay the plain task's; `goal_reached` says how often it was reached."""
+    defence: Mapping[str, Any] | None = None
+    """What stands before the network: a table with the `name` of a purifier ("mdda", "jpeg", ...; see `robustdx list purifiers`) and
+    its settings, or "module:callable" for one's own: a function of images, or one of the model that returns what answers in its place."""
     surrogates: tuple[ModelSpec, ...] | None = None
     """Networks that the adversary has in place of the model: images are crafted on them (on the mean of their logits, if there are
     several) and judged on the model. Left out, they are crafted on the model itself."""
@@ -56,6 +59,9 @@ class AuditPlan:
     eps: tuple[float | tuple[float, ...], ...] = ()
     """Budgets in pixel units, as fractions: ["1/255", "2/255"]. Left out: 0.5 to 8 /255, or 0.1 to 2 under L2. A list in the
     place of a number is an eps for each channel (linf): [["2/255", "1/255", "1/255"]]."""
+    escalation: bool = True
+    """Distrust the attacks: try whether the gradient tells the truth, and go on with whatever the model calls for (see
+    docs/how-we-doubt.md). False leaves the plan's attacks unquestioned, and the report says so."""
     images: int | None = None
     """At most about this many images, drawn by patient: for a quick look."""
     seed: int = 0
@@ -85,8 +91,8 @@ class AuditPlan:
             raise PlanError(f'two attacks are called {min(twice)}: give one of them another label, label = "..."')
         if "" in labels:
             raise PlanError("expected a name for every attack, got an empty label: leave it out or fill it in")
-        if {"clean", "worst"} & set(labels):
-            raise PlanError("clean and worst are names of the report: give the attack another label")
+        if {"clean", "worst", ESCALATION} & set(labels):
+            raise PlanError(f"clean, worst and {ESCALATION} are names of the report: give the attack another label")
         eps = [f"{threat.eps * 255:.6g}" for threat in self.threats()]
         if eps == ["0"]:
             raise PlanError(

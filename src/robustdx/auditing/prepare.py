@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from robustdx.attacks import Attack, follows_gradient, is_minimal
+from robustdx.auditing.defence import defended
 from robustdx.auditing.plan import AuditPlan
-from robustdx.auditing.requirements import require_gradient, require_images, require_masks
+from robustdx.auditing.requirements import gives_gradient, require_images, require_masks
 from robustdx.auditing.run import Audit
 from robustdx.catalogue import document, dump, key
 from robustdx.data import Dataset, Example, load_dataset
@@ -36,7 +37,7 @@ def prepare(plan: AuditPlan, *, trust_code: bool = False, device: str = "cpu") -
     """
     whole = load_dataset(plan.data).as_task(plan.task)
     model, *surrogates = (load(spec, whole.kind, whole.classes, trust_code=trust_code) for spec in (plan.model, *(plan.surrogates or ())))
-    return assemble(plan, model, whole, device, surrogates)
+    return assemble(plan, defended(plan.defence, model, trust_code=trust_code), whole, device, surrogates)
 
 
 def assemble(
@@ -49,14 +50,15 @@ def assemble(
             raise PlanError("the size of the network's images is not known: give size = [height, width]")
     where = require_device(device)
     crafted_on = _surrogate(model, surrogates)
+    own = True
     if any(follows_gradient(attack) for _, attack in plan.methods()):
-        require_gradient(crafted_on or model)
+        own = gives_gradient(crafted_on or model)
     split, data = choose(plan, whole)
     model = aimed(plan, model, data[split])
     crafted_on = crafted_on and crafted_on.with_task(model.task)
     require_masks(plan, data[split])
     cut = len(cut_groups(whole))
-    return Audit(plan, model, data, split, resolve(plan.precision, where), where, whole.name, cut, crafted_on)
+    return Audit(plan, model, data, split, resolve(plan.precision, where), where, whole.name, cut, crafted_on, own)
 
 
 def _surrogate(model: DiagnosticModel, surrogates: Sequence[DiagnosticModel]) -> DiagnosticModel | None:

@@ -8,6 +8,7 @@ from robustdx.auditing.plan import AuditPlan
 from robustdx.data import Dataset
 from robustdx.errors import DataError, ModelError, PlanError
 from robustdx.models import DiagnosticModel, still
+from robustdx.models.reconnected import Reconnected
 
 
 def require_images(whole: Dataset) -> None:
@@ -33,21 +34,29 @@ def require_masks(plan: AuditPlan, dataset: Dataset) -> None:
         )
 
 
-def require_gradient(model: DiagnosticModel) -> None:
-    """Try one backward pass, for attacks that follow the gradient.
+def gives_gradient(model: DiagnosticModel) -> bool:
+    """Whether the attacks that follow the gradient can follow the model's own, or only one that is put in its place (`Reconnected`).
 
     Raises:
-        ModelError: the network passes none back.
+        ModelError: the network passes none back, and none can be put in its place.
     """
+    reason = _refusal(model)
+    if reason and _refusal(Reconnected(model)):
+        raise ModelError(
+            f"the attacks follow the gradient of the outputs back to the pixels, and this network passes none back ({reason}): "
+            "take out what cuts it (detach, no_grad, argmax, rounding), export the network itself, or take attacks that only ask "
+            "(square, hopskipjump)"
+        )
+    return not reason
+
+
+def _refusal(model: DiagnosticModel) -> str:
+    """Why one backward pass fails; empty where it does not."""
     assert model.size is not None
     x = torch.full((1, model.channels, *model.size), 0.5, device=model.mean.device, requires_grad=True)
     try:
         with still(model):
             torch.autograd.grad(model(x).sum(), x)
     except RuntimeError as error:
-        reason = str(error).partition("\n")[0]
-        raise ModelError(
-            f"the attacks follow the gradient of the outputs back to the pixels, and this network passes none back ({reason}): "
-            "take out what cuts it (detach, no_grad, argmax, rounding), export the network itself, or take attacks that only ask "
-            "(square, hopskipjump)"
-        ) from None
+        return str(error).partition("\n")[0]
+    return ""

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from robustdx.attacks import Attack
 from robustdx.auditing.cell import Batch, Judge, Row, attacked_rows, clean_rows
+from robustdx.auditing.escalation.climb import Escalation
+from robustdx.auditing.escalation.conduct import budgets, escalate
 from robustdx.auditing.pictures import Pictures
 from robustdx.auditing.plan import AuditPlan, clean_cell
 from robustdx.auditing.summary import write_results
@@ -21,6 +23,7 @@ from robustdx.data.masks import masks
 from robustdx.data.split import subset
 from robustdx.models import DiagnosticModel
 from robustdx.models.crafting import Subject, still
+from robustdx.models.reconnected import Reconnected
 from robustdx.records import Cell, table
 from robustdx.store import Store
 from robustdx.threats import Threat
@@ -45,6 +48,8 @@ class Audit:
     """How many patients or lesions lie in more than one split of the data: each makes a test result too good."""
     surrogate: DiagnosticModel | None = None
     """What images are crafted on, where that is not the model itself."""
+    own_gradient: bool = True
+    """Whether a gradient comes back from what they are crafted on; if not, one is put in its place (`Reconnected`)."""
 
     @property
     def cells(self) -> list[tuple[Cell, Attack | None, Threat | None]]:
@@ -55,7 +60,7 @@ class Audit:
     @property
     def images(self) -> int:
         """How many images all cells have together: the length of the run."""
-        return sum(len(self.shown(cell)) for cell, _, _ in self.cells)
+        return sum(len(self.shown(cell)) for cell, _, _ in self.cells) + len(budgets(self)) * len(self.data[self.split])
 
     def shown(self, cell: Cell) -> Dataset:
         """The images of a cell: its split, or those drawn from it."""
@@ -82,12 +87,18 @@ class Audit:
                 if not store.has(cell):
                     pictures = Pictures(store, cell, self.plan.pictures)
                     craft = Craft(self.judge(judge), exact, fast, attack, threat, cell, self.plan.seed, clean, pictures)
-                    self._make(store, craft, self.shown(cell), partial(self._tell, progress, cell, done))
+                    self.make(store, craft, self.shown(cell), partial(self._tell, progress, cell, done))
                 if attack is None:
                     clean |= {row["id"]: row for row in store.records(cell).to_pylist()}
                 done += len(self.shown(cell))
                 self._tell(progress, cell, done, 0)
+            escalate(self, store, judge, clean, self._after(progress, done))
         write_results(store)
+
+    def _after(self, progress: Progress, done: int) -> Callable[[Cell, int], None]:
+        """Tells of the escalation, after the images of the plan's cells."""
+        order = {threat.eps: n for n, threat in enumerate(budgets(self))}
+        return lambda cell, n: self._tell(progress, cell, done + order[cell.eps] * len(self.data[self.split]), n)
 
     def _tell(self, progress: Progress, cell: Cell, before: int, images: int) -> None:
         progress(_say(cell), before + images, self.images)
@@ -96,6 +107,7 @@ class Audit:
         """The model that judges and the one that images are crafted on, in float32, and the one that searches: copies, channels last."""
         judge = self.model.in_precision(torch.float32).to(self.device)
         exact = judge if self.surrogate is None else self.surrogate.in_precision(torch.float32).to(self.device)
+        exact = exact if self.own_gradient else Reconnected(exact)
         return judge, exact, exact if self.precision == "float32" else exact.in_precision(getattr(torch, self.precision))
 
     def judge(self, model: DiagnosticModel) -> Judge:
@@ -128,7 +140,7 @@ class Audit:
         held = {e.id: masks(dataset, [e], sizes.get(e.id) or self.model.size or (0, 0))[0] for e in dataset.examples}
         return replace(dataset, mask=lambda example, size: held[example.id])
 
-    def _make(self, store: Store, craft: Craft, dataset: Dataset, progress: Callable[[int], None]) -> None:
+    def make(self, store: Store, craft: Craft | Escalation, dataset: Dataset, progress: Callable[[int], None]) -> None:
         """One cell, batch by batch, from the first batch that is not kept yet."""
         starts = range(0, len(dataset), self.step)
         kept = store.parts(craft.cell)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from robustdx.auditing.diagnose import diagnose
+from robustdx.auditing.escalation.verdict import judged, unquestioned
 from robustdx.auditing.evidence import Evidence, aligned, worst
 from robustdx.auditing.toll import toll
 from robustdx.errors import RunError
@@ -56,9 +57,17 @@ def summarise(store: Store, resamples: int | None = None, seed: int = 0) -> dict
         **{name: run[name] for name in CARRIED if name in run},
         "intervals": {"level": LEVEL, "resamples": resamples, "seed": seed, "over": "patients" if grouped else "images"},
         "operating_point": _point_in_words(point, run["data"]),
+        "escalation": _escalation(store, run, evidence),
         "flags": diagnose([c for c in cells if c["split"] != VALIDATION] or cells, run["data"]["kind"]),
         "cells": cells,
     }
+
+
+def _escalation(store: Store, run: Mapping[str, Any], evidence: Sequence[Evidence]) -> dict[str, Any]:
+    """What may be believed of the robust accuracy."""
+    if not (store.path / "escalation.json").is_file():
+        return {"verdict": "not questioned", "why": unquestioned(run.get("plan", {}))}
+    return judged(store.read_json("escalation.json"), evidence)
 
 
 def operating_point(evidence: Sequence[Evidence], data: Mapping[str, Any]) -> OperatingPoint:

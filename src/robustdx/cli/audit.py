@@ -27,6 +27,9 @@ def audit(
     data: Annotated[str | None, typer.Option(help="synthetic, folder:PATH, csv:PATH, medmnist:PATH, ham10000:PATH, ...")] = None,
     task: Annotated[str | None, typer.Option(help="binary, multiclass, multilabel or ordinal; left out, what the data say.")] = None,
     goal: Annotated[str | None, typer.Option(help="What the adversary is after: finding,finding=Effusion,wanted=hidden.")] = None,
+    defence: Annotated[
+        str | None, typer.Option(help="What stands before the network: mdda, jpeg,quality=75, or module:callable (with --trust-code).")
+    ] = None,
     surrogate: Annotated[
         list[str] | None, typer.Option(help="Craft on this network instead: timm:resnet18,weights=FILE. Repeat for an ensemble.")
     ] = None,
@@ -49,6 +52,9 @@ def audit(
     ranking: Annotated[bool, typer.Option("--ranking", help="Drive every attack to its end, so that AUROC can be reported.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow formats that run code when they are opened.")] = False,
+    no_escalation: Annotated[
+        bool, typer.Option("--no-escalation", help="Believe the attacks as they are: the report then says that nothing was questioned.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and about how long; write nothing.")] = False,
 ) -> None:
     """Attack a model on labelled images and write an honest report.
@@ -65,6 +71,8 @@ def audit(
         "data": data,
         "task": task,
         "goal": words.method(goal) if goal else None,
+        "defence": words.method(defence) if defence else None,
+        "escalation": False if no_escalation else None,
         "surrogates": [words.network(s) for s in surrogate] if surrogate else None,
         "split": split,
         "threat": threat,

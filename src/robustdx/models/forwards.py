@@ -43,11 +43,11 @@ def plain_forward() -> Iterator[None]:
         out = cls.forward(*args, **kwargs) if own_setup else cls.forward(_Context(), *args, **kwargs)
         return _followed(out, next((a for a in args if isinstance(a, Tensor) and a.requires_grad), None))
 
-    torch.autograd.Function.apply = classmethod(apply)  # type: ignore[method-assign, assignment]
+    torch.autograd.Function.apply = classmethod(apply)
     try:
         yield
     finally:
-        torch.autograd.Function.apply = written  # type: ignore[method-assign]
+        torch.autograd.Function.apply = written
 
 
 def straightened(outputs: Tensor) -> Tensor:
@@ -78,7 +78,8 @@ def _nodes(node: Any) -> Iterator[Any]:
             yield n
 
 
-def _all(cls: type) -> Iterator[type]:
+def _all(cls: type[Any]) -> Iterator[type[Any]]:
+    sub: type[Any]
     for sub in cls.__subclasses__():
         yield sub
         yield from _all(sub)

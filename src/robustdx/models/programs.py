@@ -75,7 +75,7 @@ def function(source: str, trust_code: bool) -> Source:
     It is called with `num_classes` where it takes that, else without arguments.
     """
     require_trust(source, trust_code)
-    make = _imported(source)
+    make = imported(source)
 
     def build(outputs: int) -> nn.Module:
         try:
@@ -137,7 +137,7 @@ def _input_shape(program: torch.export.ExportedProgram, path: Path) -> tuple[Any
     return tuple(inputs[0].shape)
 
 
-def _imported(source: str) -> Callable[..., Any]:
+def imported(source: str) -> Callable[..., Any]:
     module, _, name = source.partition(":")
     sys.path.insert(0, str(Path.cwd()))
     try:
@@ -151,7 +151,7 @@ def _imported(source: str) -> Callable[..., Any]:
     finally:
         sys.path.remove(str(Path.cwd()))
     if not callable(found):
-        raise ModelError(f"expected {source} to be a function or class that returns the network, got {type(found).__name__}")
+        raise ModelError(f"expected {source} to be a function or class, got {type(found).__name__}")
     return found
 
 

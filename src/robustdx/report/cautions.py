@@ -9,7 +9,7 @@ from robustdx.report.findings import FEW_STEPS, UNSEEN, Findings, estimate
 from robustdx.report.numbers import THREATS, joined, plural, threat_name
 from robustdx.report.words import groups, size
 
-BLACK_BOX = frozenset({"square", "simba", "nes", "hopskipjump", "boundary"})
+BLACK_BOX = frozenset({"square", "simba", "nes", "hopskipjump", "boundary", "random"})
 ENSEMBLES = frozenset({"cascade"})
 FEW_IMAGES = 200
 """Fewer images than this make a quick look: intervals of several points."""
