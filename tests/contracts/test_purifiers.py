@@ -54,19 +54,27 @@ def x(request, purifier):
     g = torch.Generator().manual_seed(0)
     ramp = torch.linspace(0.2, 0.8, height)[:, None] * torch.linspace(0.6, 1, width)
     x = ((ramp + 0.08 * torch.randn(B, channels, height, width, generator=g)).clamp(0, 1) * 255).round() / 255
+    refusal = refused(purifier, x)
+    if refusal:
+        assert f"{height}x{width}" in refusal or f"got {channels}" in refusal, "a refusal names what came"
+        pytest.skip(f"refused: {refusal}")
+    return x
+
+
+def refused(purifier, x):
+    """What a purifier says against images of this shape; nothing, where it takes them."""
     try:
         purifier(x[:1], DRAWS.take([0]))
     except ImageError as refusal:
-        assert f"{height}x{width}" in str(refusal) or f"got {channels}" in str(refusal), "a refusal names what came"
-        pytest.skip(f"refused: {refusal}")
-    return x
+        return str(refusal)
+    return ""
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_images_come_back_in_the_shape_and_the_range_in_which_they_came(purifier, x, dtype):
     pure = purifier(x.to(dtype), DRAWS)
     assert (pure.shape, pure.dtype, pure.device) == (x.shape, dtype, x.device)
-    assert 0 <= pure.min()
+    assert pure.min() >= 0
     assert pure.max() <= 1
     assert pure.isfinite().all()
 
@@ -75,7 +83,7 @@ def test_black_white_and_flat_images_are_images_too(purifier, x):
     for shade in (0.0, 0.5, 1.0):
         pure = purifier(torch.full_like(x, shade), DRAWS)
         assert pure.isfinite().all()
-        assert 0 <= pure.min()
+        assert pure.min() >= 0
         assert pure.max() <= 1
 
 
@@ -124,7 +132,7 @@ def test_it_says_whether_its_gradient_is_true(purifier, x):
     (grad,) = torch.autograd.grad((weights * pure).sum(), alive)
     assert grad.isfinite().all()
     assert grad.flatten(1).any(1).all()
-    h = getattr(purifier, "H", 1e-6)
+    h = 1e-6
     up, down = ((weights * purifier(x + side * h * way, DRAWS)).sum((1, 2, 3)) for side in (1, -1))
     torch.testing.assert_close((grad * way).sum((1, 2, 3)), (up - down) / (2 * h), rtol=1e-3, atol=1e-4)
 

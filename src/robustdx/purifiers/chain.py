@@ -14,7 +14,10 @@ from robustdx.tensors import Images
 @final
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """One purifier after another, each with draws of its own. Cost: the sum of theirs."""
+    """One purifier after another, each with draws of its own.
+
+    Cost: the sum of theirs.
+    """
 
     members: tuple[Purifier, ...]
     """The purifiers in the order in which an image goes through them, each a name or a table with name and settings."""

@@ -15,6 +15,7 @@ from robustdx.purifiers.one_by_one import one_by_one
 from robustdx.purifiers.refusals import require_above_zero, require_sides, require_window
 from robustdx.tensors import Images
 
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class NonLocalMeans:
