@@ -4,12 +4,13 @@ import pytest
 
 from robustdx.attacks import ATTACKS
 from robustdx.catalogue import document
+from robustdx.purifiers import PURIFIERS
 
 
 def test_list_names_everything(robustdx):
     outcome = robustdx("list")
     assert outcome.status == 0
-    for room in ("attacks:", "threats:", "tasks:", "data:", "objectives:"):
+    for room in ("attacks:", "purifiers:", "threats:", "tasks:", "data:", "objectives:"):
         assert room in outcome.out
     assert "Projected gradient ascent from random starts" in outcome.out
 
@@ -20,7 +21,13 @@ def test_list_of_one_kind(robustdx):
     assert [line.split()[0] for line in outcome.out.splitlines()[1:]] == [*sorted(ATTACKS.methods), *ATTACKS.presets]
 
 
-@pytest.mark.parametrize("name", ["pgd", "linf", "binary", "folder", "madry", "plan", "model"])
+def test_list_of_purifiers(robustdx):
+    lines = robustdx("list", "purifiers").out.splitlines()
+    assert lines[0] == "purifiers:"
+    assert [line.split()[0] for line in lines[1:]] == sorted(PURIFIERS.methods)
+
+
+@pytest.mark.parametrize("name", ["pgd", "linf", "binary", "folder", "madry", "jpeg", "plan", "model"])
 def test_describe_tells_every_setting(name, robustdx):
     outcome = robustdx("describe", name)
     assert outcome.status == 0

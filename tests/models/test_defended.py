@@ -41,6 +41,39 @@ def test_pixels_are_checked_before_the_purifier_could_hide_them(model: Diagnosti
         Defended(model, lambda x, draws: x.clamp(0, 1))(X * 3)
 
 
+def half_size(x: torch.Tensor, draws: Draws) -> torch.Tensor:
+    return x[:, :, ::2, ::2]
+
+
+def brighter(x: torch.Tensor, draws: Draws) -> torch.Tensor:
+    return x + 1
+
+
+def divided(x: torch.Tensor, draws: Draws) -> torch.Tensor:
+    return x * 0 / 0
+
+
+class Words:
+    def __call__(self, x: torch.Tensor, draws: Draws) -> str:
+        return "clean"
+
+
+@pytest.mark.parametrize(
+    ("purifier", "told"),
+    [
+        (half_size, r"half_size: expected \(3, 16, 16\), got \(3, 8, 8\): give the images back"),
+        (lambda x, draws: x[:1], r"<lambda>: expected \(3, 3, 16, 16\), got \(1, 3, 16, 16\)"),
+        (lambda x, draws: x[0], r"<lambda>: expected .*, got \(3, 16, 16\)"),
+        (brighter, r"brighter: expected pixels in \[0, 1\], got \[1, 2\]: clamp"),
+        (divided, "divided: expected pixels in .*, got NaN: look for"),
+        (Words(), "Words: expected a tensor of images, got str: return"),
+    ],
+)
+def test_a_purifier_that_gives_back_no_such_images_is_refused_by_name(model: DiagnosticModel, purifier: Callable, told: str) -> None:
+    with pytest.raises(ImageError, match=told):
+        Defended(model, purifier)(X, DRAWS)
+
+
 def test_gradients_go_through_the_purifier(model: DiagnosticModel) -> None:
     x = X.clone().requires_grad_()
     (through,) = torch.autograd.grad(Defended(model, lambda x, draws: x * 0.5)(x).sum(), x)

@@ -20,16 +20,20 @@ def rooms() -> dict[str, Catalogue]:
     """Every catalogue by the word that `list` takes."""
     from robustdx.attacks import ATTACKS
     from robustdx.data import SOURCES
+    from robustdx.purifiers import PURIFIERS
     from robustdx.tasks import GOALS, TASKS
     from robustdx.threats import THREATS
     from robustdx.training import OBJECTIVES
 
-    return {"attacks": ATTACKS, "threats": THREATS, "tasks": TASKS, "goals": GOALS, "data": SOURCES, "objectives": OBJECTIVES}
+    found = {"attacks": ATTACKS, "purifiers": PURIFIERS, "threats": THREATS, "tasks": TASKS, "goals": GOALS}
+    return {**found, "data": SOURCES, "objectives": OBJECTIVES}
 
 
 @app.command("list")
 def list_(
-    kind: Annotated[str | None, typer.Argument(help="attacks, threats, tasks, goals, data, objectives or presets; left out, all.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="attacks, purifiers, threats, tasks, goals, data, objectives or presets; left out, all.")
+    ] = None,
 ) -> None:
     """List what can be named in a plan."""
     found = rooms()
@@ -38,10 +42,11 @@ def list_(
     for word, catalogue in found.items():
         if kind in (None, word):
             typer.echo(f"{word}:")
+            wide = max(12, *(len(name) for name in (*catalogue.methods, *catalogue.presets)))
             for name, cls in sorted(catalogue.methods.items()):
-                typer.echo(f"  {name:<12} {_first_line(cls)}")
+                typer.echo(f"  {name:<{wide}} {_first_line(cls)}")
             for name, words in catalogue.presets.items():
-                typer.echo(f"  {name:<12} {_spelt(words)}")
+                typer.echo(f"  {name:<{wide}} {_spelt(words)}")
     if kind in (None, PRESETS_OF_AUDIT):
         typer.echo(f"{PRESETS_OF_AUDIT}:\n{_presets()}")
 

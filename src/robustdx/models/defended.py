@@ -7,9 +7,10 @@ from typing import Protocol
 import torch
 
 from robustdx.draws import Draws
+from robustdx.errors import ImageError
 from robustdx.models.diagnostic import DiagnosticModel
 from robustdx.tasks import Task
-from robustdx.tensors import Images, Outputs, require_pixels
+from robustdx.tensors import PIXEL_SLACK, Images, Outputs, require_pixels
 
 
 class Purifier(Protocol):
@@ -34,12 +35,15 @@ class Defended(DiagnosticModel):
         """Logits of the purified images; without draws, each position in the batch draws from its own fixed stream.
 
         Raises:
-            ImageError: pixels outside [0, 1], before or after the purifier.
+            ImageError: pixels outside [0, 1], or a purifier that gives back something else than images of the size that came.
         """
-        if not torch.compiler.is_compiling():
-            require_pixels(x)
         given = draws or Draws(0, tuple(str(i) for i in range(len(x))))
-        return self.model(self.purifier(x, given.fork("purify")), draws)
+        if torch.compiler.is_compiling():
+            return self.model(self.purifier(x, given.fork("purify")), draws)
+        require_pixels(x)
+        pure = self.purifier(x, given.fork("purify"))
+        require_pure(pure, x, self.purifier)
+        return self.model(pure, draws)
 
     @property
     def passes(self) -> int:
@@ -51,3 +55,23 @@ class Defended(DiagnosticModel):
     def in_precision(self, dtype: torch.dtype) -> Defended:
         """A copy whose network computes in `dtype`; the purifier stays in float32."""
         return Defended(self.model.in_precision(dtype), self.purifier)
+
+
+def require_pure(pure: object, x: Images, purifier: Purifier) -> None:
+    """Refuse what a purifier gives back in place of purified images.
+
+    Raises:
+        ImageError: names the purifier and says what was expected, what came and what to do.
+    """
+    name = getattr(purifier, "__name__", type(purifier).__name__)
+    if not isinstance(pure, torch.Tensor):
+        raise ImageError(f"the purifier {name}: expected a tensor of images, got {type(pure).__name__}: return the purified images")
+    if pure.shape != x.shape:
+        one = int(pure.dim() == x.dim() and len(pure) == len(x))  # the batch is no news where it is right
+        expected, got = tuple(x.shape[one:]), tuple(pure.shape[one:])
+        raise ImageError(f"the purifier {name}: expected {expected}, got {got}: give the images back in the shape in which they came")
+    low, high = (float(v) for v in pure.detach().aminmax()) if pure.numel() else (0.0, 1.0)
+    if low != low or high != high:
+        raise ImageError(f"the purifier {name}: expected pixels in [0, 1], got NaN: look for a division by 0 or a root of 0 in it")
+    if low < -PIXEL_SLACK or high > 1 + PIXEL_SLACK:
+        raise ImageError(f"the purifier {name}: expected pixels in [0, 1], got [{low:.4g}, {high:.4g}]: clamp what it gives back")
