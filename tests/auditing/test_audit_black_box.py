@@ -13,6 +13,17 @@ SETTINGS = {"eps": ["16/255"], "bootstrap": 100, "precision": "float32", "pictur
 QUERIES = [{"name": "square", "queries": 40}, {"name": "simba", "queries": 40}, {"name": "hopskipjump", "queries": 40, "samples": 6}]
 
 
+class Named(nn.Module):
+    """A network that gives its decision and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounded = Rounded()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.one_hot(self.rounded(x).argmax(1), 2).float()
+
+
 class Rounded(nn.Module):
     """A linear network behind a table of rounded values."""
 
@@ -40,10 +51,20 @@ def test_attacks_that_only_ask_break_it_without_a_backward_pass(attack, tmp_path
     assert (attacked["backwards"], attacked["forwards"] > 0) == (0, True)
 
 
-@pytest.mark.parametrize(
+GRADIENTS = pytest.mark.parametrize(
     "attack", [{"name": "pgd"}, {"name": "cascade", "members": [QUERIES[0], {"name": "fgsm"}]}], ids=["pgd", "cascade"]
 )
-def test_attacks_that_follow_the_gradient_are_refused_and_others_named(attack, tmp_path):
+
+
+@GRADIENTS
+def test_where_the_gradient_is_cut_one_is_put_in_its_place(attack, tmp_path):
+    found = robustdx.audit(Rounded(), data(), out=tmp_path / "run", size=SIZE, attacks=[attack], **SETTINGS)
+    attacked = next(c for c in found["cells"] if c["attack"] == attack["name"])
+    assert attacked["metrics"]["accuracy"]["value"] == 0
+
+
+@GRADIENTS
+def test_where_none_can_be_attacks_that_follow_it_are_refused_and_others_named(attack, tmp_path):
     with pytest.raises(ModelError, match=r"passes none back .* take attacks that only ask"):
-        robustdx.audit(Rounded(), data(), out=tmp_path / "run", size=SIZE, attacks=[attack], **SETTINGS)
+        robustdx.audit(Named(), data(), out=tmp_path / "run", size=SIZE, attacks=[attack], **SETTINGS)
     assert not (tmp_path / "run").exists()

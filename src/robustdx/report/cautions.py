@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from robustdx.report.doubt import doubted
 from robustdx.report.findings import FEW_STEPS, UNSEEN, Findings, estimate
 from robustdx.report.numbers import THREATS, joined, plural, threat_name
 from robustdx.report.words import groups, size
@@ -27,17 +28,18 @@ class Caution:
 def cautions(f: Findings) -> list[Caution]:
     """The flags of the evaluation itself, then what the report sees: the gravest first."""
     own = [_flag(flag) for flag in f.results.get("flags", [])]
-    return [*_cut_groups(f), *own, *_weak_attack(f), *_one_budget(f), *_no_patients(f), *_few_images(f), *_default_point(f)]
+    return [*_doubt(f), *_cut_groups(f), *own, *_weak_attack(f), *_one_budget(f), *_no_patients(f), *_few_images(f), *_default_point(f)]
 
 
 def limits(f: Findings) -> list[str]:
     """What was not tested, so that nobody reads it into the numbers."""
     tried = f"Tried: {joined([a.upper() for a in f.attacks])}. " if f.attacks else "No attack was tried. "
-    asked = bool(f.methods & BLACK_BOX)
+    asked, adapted = bool(f.methods & BLACK_BOX) or doubted(f), doubted(f)
     missing = [*([] if asked else ["attacks without gradients"]), *([] if f.methods & ENSEMBLES else ["ensembles such as AutoAttack"])]
+    missing += [] if adapted else ["attacks adapted to a defence"]
     untried = joined([*(threat_name(t) for t in THREATS if t not in f.threats), "patches", "changes of a few pixels"])
     return [
-        f"{tried}Missing: {joined([*missing, 'attacks adapted to a defence'])}."
+        f"{tried}{f'Missing: {joined(missing)}.' if missing else ''}"
         + ("" if asked else " A model that hides its gradient can look stronger here than it is."),
         f"Other kinds of change were not tried: {untried}.",
         "Changes that happen without an adversary (blur, light, noise, hair, another camera or scanner) were not tested.",
@@ -46,6 +48,22 @@ def limits(f: Findings) -> list[str]:
         "The labels of the data set count as the truth; a wrong label counts as an error of the model, or hides one.",
         "This is a measurement, not a certificate: it shows how far the model could be fooled, never that it cannot be fooled further.",
     ]
+
+
+def _doubt(f: Findings) -> Iterator[Caution]:
+    found = f.results.get("escalation", {})
+    if found.get("verdict") == "not established":
+        yield Caution(
+            "The robust accuracy is not established",
+            f"{found['why']} What stands may stand only because the attacks failed.",
+            "Read “Can this be believed?” below, and do not rely on any number under attack as a lower bound.",
+        )
+    if found.get("verdict") == "not questioned" and f.attacks:
+        yield Caution(
+            "The attacks were believed as they are",
+            f"{found['why']} Nobody looked whether the gradient tells the truth, or whether another adversary finds more.",
+            "Repeat the audit with budgets of 1/255 or more, and without --no-escalation.",
+        )
 
 
 def _flag(flag: Mapping[str, str]) -> Caution:

@@ -50,9 +50,9 @@ class Figure:
 
 def legend(f: Findings) -> list[Series]:
     """The lines, in the order in which they are drawn: the worst case first and thick, so that its attack shows on top of it."""
-    looks = zip(f.attacks, COLOURS * 9, DASHES * 9, SHAPES * 9, strict=False)
+    looks = zip(f.lines, COLOURS * 9, DASHES * 9, SHAPES * 9, strict=False)
     own = [Series(f.named(a), a, colour, dash, shape, 2) for a, colour, dash, shape in looks]
-    has_worst = len(f.attacks) > 1 and any(c["attack"] == "worst" for c in f.cells)
+    has_worst = len(f.lines) > 1 and any(c["attack"] == "worst" for c in f.cells)
     return [*([Series("worst case", "worst", WORST, "solid", "circle", 6)] if has_worst else []), *own]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from robustdx.errors import RunError
-from robustdx.records import Cell
+from robustdx.records import ESCALATION, Cell
 from robustdx.store import Store
 
 UNSEEN = 2 / 255
@@ -90,8 +90,13 @@ class Findings:
 
     @property
     def attacks(self) -> list[str]:
-        """Names of the attacks, in the order of the results."""
-        return list(dict.fromkeys(c["attack"] for c in self.cells if c["attack"] not in ("clean", "worst")))
+        """Names of the plan's attacks, in the order of the results."""
+        return list(dict.fromkeys(c["attack"] for c in self.cells if c["attack"] not in ("clean", "worst", ESCALATION)))
+
+    @property
+    def lines(self) -> list[str]:
+        """What a curve is drawn of: the attacks, and what the evaluation added when it distrusted them."""
+        return [*self.attacks, *([ESCALATION] if any(c["attack"] == ESCALATION for c in self.cells) else [])]
 
     @property
     def threats(self) -> list[str]:
@@ -109,7 +114,7 @@ class Findings:
 
     def worst(self, threat: str, eps: float) -> CellResult:
         """The worst case over attacks at one budget; a single attack is its own worst case."""
-        own = [c for name in self.attacks if (c := self.cell(name, threat, eps))]
+        own = [c for name in self.lines if (c := self.cell(name, threat, eps))]
         return self.cell("worst", threat, eps) or min(own, key=lambda c: c["metrics"].get("accuracy", {}).get("value", 1.0))
 
     def curve(self, threat: str) -> Iterator[tuple[float, CellResult]]:

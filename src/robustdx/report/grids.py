@@ -117,8 +117,8 @@ def _between(values: list[float]) -> str:
 
 def _ordered(f: Findings) -> list[CellResult]:
     """Clean, then per threat and budget each attack, the worst case last."""
-    order = {a: i for i, a in enumerate(["clean", *f.attacks, "worst"])}
-    several = len(f.attacks) > 1
+    order = {a: i for i, a in enumerate(["clean", *f.lines, "worst"])}
+    several = len(f.lines) > 1
     kept = [c for c in f.cells if several or c["attack"] != "worst"]
     return sorted(kept, key=lambda c: (f.threats.index(c["threat"]) if c["threat"] else -1, c["eps"], order[c["attack"]]))
 

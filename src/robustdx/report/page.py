@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from robustdx.report import blame, cautions, figures, grids, words
 from robustdx.report.adversaries import adversaries
+from robustdx.report.doubt import doubt
 from robustdx.report.findings import Findings, read
 from robustdx.report.glossary import GLOSSARY
 from robustdx.report.numbers import TIMES, count, duration, shown
@@ -59,6 +60,7 @@ def render(f: Findings, folder: Path) -> str:
             headline=words.headline(f),
             answers=[("What was tested", words.tested(f)), ("What came out", words.came_out(f)), ("How sure it is", words.sure(f))],
             cautions=cautions.cautions(f),
+            doubt=doubt(f),
             falloff=grids.falloff(f),
             legend=figures.legend(f),
             plots=plots,

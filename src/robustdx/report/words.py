@@ -7,6 +7,7 @@ grounds for calling a model robust; and an interval says over what it was drawn.
 from __future__ import annotations
 
 from robustdx.report import goals, numbers
+from robustdx.report.doubt import unestablished
 from robustdx.report.findings import Estimate, Findings, estimate
 from robustdx.report.numbers import NBSP, TIMES, count, eps_range, eps_text, hundred, joined, percent, plural, threat_name, with_interval
 
@@ -29,6 +30,8 @@ def headline(f: Findings) -> str:
     change = "a change too small to see" if eps == f.unseen else f"a change of at most {size(threat, eps)}"
     if hit := estimate(f.worst(threat, eps), goals.REACHED):
         return f"{start}; out to {goals.aim(f)}, an adversary succeeds on {hundred(hit.value)} of 100 where it can try, with {change}."
+    if unestablished(f):
+        return f"{start}; how many after {change} is not established: the attacks may have failed."
     return f"{start}, {_compared_with(clean, worst, change, f.weak)}."
 
 
