@@ -60,7 +60,7 @@ GRADIENTS = pytest.mark.parametrize(
 def test_where_the_gradient_is_cut_one_is_put_in_its_place(attack, tmp_path):
     found = robustdx.audit(Rounded(), data(), out=tmp_path / "run", size=SIZE, attacks=[attack], **SETTINGS)
     attacked = next(c for c in found["cells"] if c["attack"] == attack["name"])
-    assert attacked["metrics"]["accuracy"]["value"] == 0
+    assert attacked["metrics"]["accuracy"]["value"] < 0.5
 
 
 @GRADIENTS

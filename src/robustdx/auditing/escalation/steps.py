@@ -24,8 +24,8 @@ SUBMISSIONS = 10
 
 STRONG = Cascade(members=(APGD(loss="dlr-or-margin", steps=60), APGD(loss="ce", steps=40)))
 """On a view that answers as the model does: an image leaves as soon as it is beaten."""
-DRIVEN = APGD(loss="margin", steps=60, early_stop=False)
-"""On a view that answers otherwise: driven to the end, for the margin that the model will have to be carried across."""
+DRIVEN = APGD(loss="ce", steps=60, early_stop=False)
+"""On a view that answers otherwise: driven to the end, so that the image is wrong by as much as can be had."""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,10 @@ def _why(claims: Sequence[Stair], seen: Sequence[str]) -> str:
     if not claims:
         return "Hardly an image stands at any budget that was tried: there is no robustness to doubt."
     if not seen:
-        return "A gradient that foretells what the model does was followed, a search without it found no more, and larger budgets break what stands."
+        return (
+            "A gradient that foretells what the model does was followed, a search without it found no more, and larger budgets break "
+            "what stands."
+        )
     return " ".join(seen)
 
 
