@@ -26,7 +26,7 @@ NAME = "denoiser"
 @final
 @dataclass(frozen=True, kw_only=True)
 class Denoiser:
-    """A U-Net that has learned what was added to an image, and takes it off (Liao et al. 2018, section 3; after Naseer et al. 2020).
+    """A U-Net that has learned what was added to an image, and takes it off (Liao et al. 2018; after Naseer et al. 2020).
 
         purify(x) = clamp(x + u(x), 0, 1)
 

@@ -31,7 +31,7 @@ LONG = 1000
 @final
 @dataclass(frozen=True, kw_only=True)
 class Diffusion:
-    """Drowned in some noise, then led back by a diffusion model of clean images (DiffPure: Nie et al. 2022, section 3).
+    """Drowned in some noise, then led back by a diffusion model of clean images (DiffPure: Nie et al. 2022).
 
         z_t = sqrt(a_t) z + sqrt(1 - a_t) e,   z = 2x - 1,   t = time * 1000;   then ancestral steps from t to 0 (Ho et al. 2020)
 
@@ -76,7 +76,8 @@ class Diffusion:
         times = torch.linspace(self.time * LONG, 0, self.steps + 1).round().unique().flip(0).int().tolist()
         z = _drowned(2 * x - 1, draws.fork("noise").normal(like=x.detach()), torch.full((len(x),), times[0]))
         for t, s in pairwise(times):
-            z = checkpoint(_back, network, z, t, s, draws.fork("back", t), use_reentrant=False, preserve_rng_state=False)
+            step = (network, z, t, s, draws.fork("back", t))
+            z = checkpoint(_back, *step, use_reentrant=False, preserve_rng_state=False) if z.requires_grad else _back(*step)
         return ((z + 1) / 2).clamp(0, 1)
 
     def fit(

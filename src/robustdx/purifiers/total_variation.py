@@ -26,7 +26,7 @@ AROUND = 5
 @final
 @dataclass(frozen=True, kw_only=True)
 class TotalVariation:
-    """The smoothest image that agrees with a random part of the pixels (TVM of Guo et al. 2018, section 3.2).
+    """The smoothest image that agrees with a random part of the pixels (TVM of Guo et al. 2018).
 
         z = argmin  1/2 sum_kept (z - x)^2 + weight * sum_pixels |grad z|
 
