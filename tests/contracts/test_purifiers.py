@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from robustdx.catalogue import document
+from robustdx.data.in_memory import from_torch
 from robustdx.draws import Draws
 from robustdx.errors import ImageError, PlanError
 from robustdx.purifiers import PURIFIERS
@@ -15,6 +16,8 @@ DRAWS = Draws(3, tuple(f"img{i}" for i in range(B)))
 
 CHEAP = {
     "chain": {"members": [{"name": "resize-pad", "scale": 1.6}, {"name": "gaussian"}]},
+    "denoiser": {"width": 4, "epochs": 6, "batch_size": 4},
+    "diffusion": {"width": 4, "epochs": 6, "batch_size": 4, "steps": 3},
     "pixel-deflection": {"deflections": 8, "window": 2},
     "resize-pad": {"scale": 1.6},
     "total-variation": {"steps": 12},
@@ -25,6 +28,8 @@ REFUSED = {
     "bilateral": [{"size": 4}, {"sigma_space": 0.0}, {"sigma_colour": -0.1}],
     "bit-depth": [{"levels": 1}],
     "chain": [{"members": []}],
+    "denoiser": [{"width": 0}, {"noise": 0.0}, {"epochs": 0}, {"lr": 0.0}, {"batch_size": 0}, {"sha256": "0" * 64}],
+    "diffusion": [{"width": 0}, {"time": 0.0}, {"time": 1.5}, {"steps": 0}, {"lr": -1.0}, {"weights": "nowhere.safetensors"}],
     "feature-squeezing": [{"levels": 1}, {"size": 2}],
     "gaussian": [{"sigma": 0.0}, {"sigma": float("nan")}, {"size": 4}, {"size": -1}],
     "jpeg": [{"quality": 0}, {"quality": 101}],
@@ -43,8 +48,16 @@ SHAPES = {"colour": (3, 16, 16), "grey": (1, 16, 16), "odd sides": (3, 9, 7)}
 
 
 @pytest.fixture(scope="module", params=sorted(PURIFIERS.methods))
-def purifier(request):
-    return PURIFIERS.parse({"name": request.param, **CHEAP.get(request.param, {})})
+def purifier(request, tmp_path_factory):
+    purifier = PURIFIERS.parse({"name": request.param, **CHEAP.get(request.param, {})})
+    return fitted(purifier, tmp_path_factory.mktemp("weights") / "learned.safetensors") if hasattr(purifier, "fit") else purifier
+
+
+def fitted(purifier, out):
+    """A purifier that learns, after a short lesson on noise in colour."""
+    x = torch.randint(0, 256, (8, 3, 12, 12), generator=torch.Generator().manual_seed(2)) / 255
+    data = from_torch([(image, i % 3) for i, image in enumerate(x)], classes="abc", task="multiclass")
+    return purifier.fit(data, DRAWS, size=(12, 12), out=out)
 
 
 @pytest.fixture(params=SHAPES.values(), ids=list(SHAPES))
@@ -87,9 +100,9 @@ def test_black_white_and_flat_images_are_images_too(purifier, x):
         assert pure.max() <= 1
 
 
-def test_a_grey_picture_saved_in_colour_is_an_image_too(purifier, x):
-    pure = purifier(x[:, :1].expand(-1, 3, -1, -1), DRAWS)
-    assert pure.isfinite().all()
+def test_a_grey_picture_saved_in_colour_is_an_image_too(purifier):
+    x = torch.rand(B, 1, 16, 16, generator=torch.Generator().manual_seed(1)).expand(-1, 3, -1, -1)
+    assert purifier(x, DRAWS).isfinite().all()
 
 
 def test_same_draws_same_answer_and_the_images_are_left_alone(purifier, x):

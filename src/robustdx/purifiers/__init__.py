@@ -5,6 +5,8 @@ from robustdx.models import Purifier
 from robustdx.purifiers.bilateral import Bilateral
 from robustdx.purifiers.bit_depth import BitDepth
 from robustdx.purifiers.chain import Chain, is_differentiable, is_random
+from robustdx.purifiers.denoiser import Denoiser
+from robustdx.purifiers.diffusion import Diffusion
 from robustdx.purifiers.feature_squeezing import FeatureSqueezing
 from robustdx.purifiers.gaussian import Gaussian
 from robustdx.purifiers.jpeg import JPEG
@@ -24,7 +26,7 @@ PURIFIERS = Catalogue(
     {"jpeg": JPEG, "jpeg-differentiable": JPEGDifferentiable, "bit-depth": BitDepth, "feature-squeezing": FeatureSqueezing}
     | {"gaussian": Gaussian, "median": Median, "bilateral": Bilateral, "non-local-means": NonLocalMeans, "wavelet": Wavelet}
     | {"total-variation": TotalVariation, "resize-pad": ResizePad, "pixel-deflection": PixelDeflection}
-    | {"super-resolution": SuperResolution, "chain": Chain},
+    | {"super-resolution": SuperResolution, "denoiser": Denoiser, "diffusion": Diffusion, "chain": Chain},
     role=Purifier,
 )
 """The purifiers by the name that plans use. Adding one is a file and a line here; tests/contracts apply themselves."""
@@ -35,6 +37,8 @@ __all__ = [
     "Bilateral",
     "BitDepth",
     "Chain",
+    "Denoiser",
+    "Diffusion",
     "FeatureSqueezing",
     "Gaussian",
     "JPEGDifferentiable",

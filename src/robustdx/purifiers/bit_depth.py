@@ -15,12 +15,13 @@ from robustdx.tensors import Images
 @final
 @dataclass(frozen=True, kw_only=True)
 class BitDepth:
-    """Each pixel rounded to the nearest of a few shades (Xu et al. 2018, section III; Guo et al. 2018, section 3.2).
+    """Each pixel rounded to the nearest of a few shades (Xu et al. 2018, section III; Guo et al. 2018).
 
         xu:   round(x * (levels - 1)) / (levels - 1)
         guo:  round(x * levels) / levels
 
-    Rounding has no gradient: attack it through `StraightThrough`. Cost: none to speak of.
+    The second is how copies of the code of Guo et al. round; the original was not at hand. Rounding has no gradient: attack it
+    through `StraightThrough`. Cost: none to speak of.
     """
 
     differentiable: ClassVar[bool] = False

@@ -21,7 +21,7 @@ SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 @final
 @dataclass(frozen=True, kw_only=True)
 class JPEG:
-    """Written as a JPEG file and read again (Dziugaite et al. 2016; Guo et al. 2018, section 3.2).
+    """Written as a JPEG file and read again (Dziugaite et al. 2016; Guo et al. 2018).
 
     Pillow's own encoder on images rounded to 8 bits. It passes no gradient back: attack it through `StraightThrough`, or through
     `jpeg-differentiable`. Cost: about the encoder's own time for each image, on the CPU.

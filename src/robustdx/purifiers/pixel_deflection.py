@@ -17,7 +17,7 @@ from robustdx.tensors import Images
 @final
 @dataclass(frozen=True, kw_only=True)
 class PixelDeflection:
-    """Some pixels replaced by neighbours at random, then wavelets shrunk (Prakash et al. 2018, sections 4 and 5; code).
+    """Some pixels replaced by neighbours at random, then wavelets shrunk (Prakash et al. 2018; code).
 
     Each channel has its own deflected pixels, as in the released code; all are taken from the image as it came, where the code
     goes through them one after another. Without the map of what the network looks at that the paper spares, as the defence here
@@ -46,7 +46,7 @@ class PixelDeflection:
     @torch.no_grad()
     def deflected(self, x: Images, draws: Draws) -> Images:
         """The images before the wavelets: the same but for the deflected pixels."""
-        where = torch.arange(x[0, 0].numel(), device=x.device).expand(*x.shape[:2], -1)
+        where = torch.arange(x.shape[2] * x.shape[3], device=x.device).expand(*x.shape[:2], -1)
         to, source = self._drawn(x, draws)
         order = torch.arange(self.deflections, device=x.device).expand_as(to)
         last = torch.full_like(where, -1).scatter_reduce(2, to, order, "amax")  # where two meet the later stays, on every device

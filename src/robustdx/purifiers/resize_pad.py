@@ -16,7 +16,7 @@ from robustdx.tensors import Images
 @final
 @dataclass(frozen=True, kw_only=True)
 class ResizePad:
-    """Enlarged by a random factor, set at a random place on black, and scaled back to the size that came (Xie et al. 2018, section 3).
+    """Enlarged by a random factor, set at a random place on black, and scaled back to the size that came (Xie et al. 2018).
 
     Xie et al. hand the larger image to the network; here the network's input keeps its size, so the image is scaled down again by the
     largest factor. Scaling is bilinear, antialiased on the way down, at the proportions that came. The sides are drawn from

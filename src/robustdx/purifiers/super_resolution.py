@@ -18,7 +18,7 @@ from robustdx.tensors import Images
 @final
 @dataclass(frozen=True, kw_only=True)
 class SuperResolution:
-    """Wavelets shrunk, then scaled down and up again, without a learned network (the steps of Mustafa et al. 2020, section III).
+    """Wavelets shrunk, then scaled down and up again, without a learned network (the steps of Mustafa et al. 2020).
 
     Mustafa et al. double the image with a network learned on photographs (EDSR) and let the classifier scale it down. No such network comes
     with robustdx: bicubic scaling stands in its place, first down by `factor` and then back to the size that came. What
