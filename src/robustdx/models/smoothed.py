@@ -112,5 +112,5 @@ def _require_finite(outputs: Float[Tensor, "S B K"], draws: Draws) -> None:
     if not all(finite):
         image = draws.ids[finite.index(False)]
         raise ModelError(
-            f"expected finite outputs, the network answers NaN or infinity under noise on the image {image}: check its weights and its range"
+            f"expected finite outputs, the network answers NaN or infinity on the image {image} under noise: check its weights"
         )

@@ -56,7 +56,7 @@ def _page(results: Results, broken: Sequence[Point], name: str) -> str:
             legend=[PROVED, *([BROKEN] if broken else [])],
             plot=_figure(points, broken),
             rows=[(f"{r:.3g}", percent(e.value), interval(e)) for r, e in points],
-            attacked=[(f"{r:.3g}" if r else "not attacked", percent(e.value), interval(e)) for r, e in broken],
+            attacked=[(f"{r:.3g}", percent(e.value), interval(e)) for r, e in broken],
             facts=list(_facts(results)),
             command=results.get("command", ""),
             rebuild=f"robustdx report {shlex.quote(name)}",
@@ -70,7 +70,8 @@ def _page(results: Results, broken: Sequence[Point], name: str) -> str:
 def headline(results: Results) -> str:
     """The curve at the farthest of its points within one sigma."""
     told = _told(results)
-    return f"{hundred(told['value']).capitalize()} of 100 answers are right and proved to stay so under any change of length {told['radius']:.3g}"
+    right = hundred(told["value"]).capitalize()
+    return f"{right} of 100 answers are right and proved to stay so under any change of length {told['radius']:.3g}"
 
 
 def proved(results: Results) -> list[str]:
