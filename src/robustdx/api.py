@@ -108,11 +108,11 @@ def attack(ready: Audit, out: Path, *, progress: Progress) -> bool:
 
 def certify(ready: Certification, out: Path, *, command: str, progress: Progress) -> dict[str, Any]:
     """Count votes under noise, attack the same smoothed model where that was asked for, write the page, and return results.json."""
-    store = Store(out)
-    if not (store.whole and store.belongs_to(ready.words)):
-        store.require(ready.words)
+    store, words = Store(out), ready.words
+    if not (store.whole and store.belongs_to(words)):
+        store.require(words)
         ready = ready.read(progress)
-        store = Store.open(out, ready.words)
+        store = Store.open(out, words)
         store.write_json("run.json", ready.facts(command))
         ready.run(store, progress)
         if ready.plan.attacks:
