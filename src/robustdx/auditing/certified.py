@@ -32,7 +32,10 @@ COLUMNS = ("id", "patient", "finding", "label", "decision", "prediction", "votes
 
 def is_certified(store: Store) -> bool:
     """Whether a folder holds certificates and not an audit."""
-    return (store.path / "run.json").is_file() and store.read_json("run.json").get("made") == MADE
+    try:
+        return bool(store.read_json("run.json").get("made") == MADE)
+    except (OSError, ValueError, AttributeError):
+        return False  # an audit's refusal says what is wrong with the folder
 
 
 @dataclass(frozen=True)
