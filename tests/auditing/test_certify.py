@@ -96,6 +96,8 @@ def test_the_run_keeps_what_the_procedure_finds(model, tmp_path):
         assert point["low"] <= point["value"] <= point["high"]
     assert results["metrics"]["certificates_abstained"]["value"] == pytest.approx((found.decisions == ABSTAIN).mean())
     assert (results["images"], results["patients"]) == (IMAGES, IMAGES // 2)
+    assert results["majority"] == {"class": "negative", "share": 0.5}
+    assert "always answering “negative” is right on 50.0" in (tmp_path / "run" / "certificate.html").read_text()
     assert results["cost"]["forwards"] == IMAGES * 50
 
 

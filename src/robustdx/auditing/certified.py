@@ -116,9 +116,16 @@ def _numbers(votes: Votes, certificate: Certificate, predicted: NDArray[Any], ru
         "patients": patients,
         "decisions": int((~np.isnan(votes.labels)).sum()),
         "largest_radius": run["largest_radius"],
+        **({"majority": _majority(votes, run["data"]["classes"])} if run["data"]["kind"] != "multilabel" else {}),
         "metrics": {name: interval(statistic) for name, statistic in found.items() if statistic.defined},
         "curve": [{"radius": r, **interval(statistic)} for r, statistic in zip(at, curve, strict=True) if statistic.defined],
     }
+
+
+def _majority(votes: Votes, classes: Sequence[str]) -> dict[str, Any]:
+    """The class that most images are of, and their share: who always answers it is right so often, and certified at every radius."""
+    counts = np.bincount(votes.labels.astype(int).ravel(), minlength=len(classes))
+    return {"class": classes[int(counts.argmax())], "share": float(counts.max() / counts.sum())}
 
 
 def _rows(votes: Votes, certificate: Certificate, predicted: NDArray[Any], data: dict[str, Any]) -> Iterator[tuple[Any, ...]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from robustdx.report.figures import COLOURS, PERCENT, WORST, Figure, Series, Trace, frame, script_json
+from robustdx.report.figures import COLOURS, PERCENT, WORST, Figure, Series, Trace, frame, level, script_json
 from robustdx.report.findings import Estimate, estimate, read
 from robustdx.report.numbers import TIMES, count, duration, hundred, interval, percent, shown, with_interval
 from robustdx.report.page import plotly, policy, source, templates
@@ -54,7 +54,7 @@ def _page(results: Results, broken: Sequence[Point], name: str) -> str:
             headline=headline(results),
             answers=[("What was proved", proved(results)), ("What came out", came_out(results)), ("How far it goes", limits(results))],
             legend=[PROVED, *([BROKEN] if broken else [])],
-            plot=_figure(points, broken),
+            plot=_figure(points, broken, results),
             rows=[(f"{r:.3g}", percent(e.value), interval(e)) for r, e in points],
             attacked=[(f"{r:.3g}", percent(e.value), interval(e)) for r, e in broken],
             facts=list(_facts(results)),
@@ -102,7 +102,9 @@ def came_out(results: Results) -> list[str]:
 
 def limits(results: Results) -> list[str]:
     plan, told = results["plan"], _told(results)
-    sentences = []
+    sentences = [
+        f"{s[:1].upper()}{s[1:]}, and proved so at every length: a proof is worth what it adds to that." for s in _constant(results)
+    ]
     if results.get("values_per_image"):
         grey = told["radius"] / results["values_per_image"] ** 0.5 * 255
         sentences.append(
@@ -117,6 +119,12 @@ def limits(results: Results) -> list[str]:
     ]
 
 
+def _constant(results: Results) -> list[str]:
+    """What needs no network: one answer to all images."""
+    most = results.get("majority")
+    return [f"always answering “{most['class']}” is right on {percent(most['share'])}"] if most else []
+
+
 def _told(results: Results) -> dict[str, float]:
     within = [p for p in results["curve"] if p["radius"] <= results["plan"]["sigma"] * (1 + 1e-9)]
     return dict(within[-1])
@@ -126,15 +134,18 @@ def _estimate(point: Mapping[str, float]) -> Estimate:
     return Estimate(point["value"], point["low"], point["high"])
 
 
-def _figure(points: Sequence[Point], broken: Sequence[Point]) -> Figure:
+def _figure(points: Sequence[Point], broken: Sequence[Point], results: Results) -> Figure:
     farthest = max([r for r, _ in (*points, *broken)] or [0.0])
     across = {"range": [-0.03 * farthest, 1.03 * farthest], "tickangle": 0, "tickvals": [r for r, _ in points], "ticktext": _ticks(points)}
     layout = frame(across, PERCENT, "length of the change, L2", top=10) | {"showlegend": False}
+    reference = "".join(_constant(results))
+    layout["shapes"] = [level(results["majority"]["share"])] if reference else []
     traces = [*_traces(points, PROVED, "right and proved beyond"), *_traces(broken, BROKEN, "right under attack at")]
     alt = "Certified accuracy by length of the change. " + "; ".join(f"{r:.3g}: {percent(e.value)}" for r, e in points) + "."
     if broken:
         alt += " Left by the attacks. " + "; ".join(f"{r:.3g}: {percent(e.value)}" for r, e in broken) + "."
-    return Figure("certificate", "Right answers against the length of the change", alt, script_json({"data": traces, "layout": layout}), "")
+    json = script_json({"data": traces, "layout": layout})
+    return Figure("certificate", "Right answers against the length of the change", alt, json, reference)
 
 
 def _ticks(points: Sequence[Point]) -> list[str]:
