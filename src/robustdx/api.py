@@ -13,6 +13,8 @@ from torch.utils.data import Dataset as TorchDataset
 
 from robustdx.attacks import ATTACKS
 from robustdx.auditing import prepare
+from robustdx.auditing.certified import write_certificates
+from robustdx.auditing.certify import Certification
 from robustdx.auditing.export import Export
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.requirements import require_images
@@ -23,6 +25,7 @@ from robustdx.data.in_memory import channels_of, from_torch
 from robustdx.errors import ModelError
 from robustdx.models import DiagnosticModel, ModelSpec
 from robustdx.models.trial import require_sound
+from robustdx.report.certificate import EMPIRICAL, write_certificate
 from robustdx.report.page import write_report
 from robustdx.store import Store
 from robustdx.tasks import TASKS
@@ -101,6 +104,23 @@ def attack(ready: Audit, out: Path, *, progress: Progress) -> bool:
     export.run(store, progress)
     store.finish_run()
     return True
+
+
+def certify(ready: Certification, out: Path, *, command: str, progress: Progress) -> dict[str, Any]:
+    """Count votes under noise, attack the same smoothed model where that was asked for, write the page, and return results.json."""
+    store, words = Store(out), ready.words
+    if not (store.whole and store.belongs_to(words)):
+        store.require(words)
+        ready = ready.read(progress)
+        store = Store.open(out, words)
+        store.write_json("run.json", ready.facts(command))
+        ready.run(store, progress)
+        if ready.plan.attacks:
+            run(ready.attacked(), out / EMPIRICAL, command=command, progress=progress)
+        write_certificates(store)
+        write_certificate(out)
+        store.finish_run()
+    return dict(store.read_json("results.json"))
 
 
 def finished(ready: Audit, out: Path, words: Mapping[str, Any] | None = None) -> bool:

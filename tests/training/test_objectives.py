@@ -10,7 +10,7 @@ from robustdx.errors import PlanError
 from robustdx.models import ModelSpec, new, still
 from robustdx.tasks import MultiLabel
 from robustdx.threats import L2, Linf
-from robustdx.training import OBJECTIVES, Madry, Standard
+from robustdx.training import OBJECTIVES, Madry, Noisy, Standard
 
 DRAWS = Draws(0, tuple("abcdef"))
 
@@ -68,6 +68,12 @@ def test_the_inner_image_lies_in_the_threat_and_is_worse(model, batch, threat):
         assert float(model.task.loss(model(x_adv), batch[1]).mean()) > clean
 
 
+def test_noisy_shows_the_image_under_noise_cut_off_at_the_ends_of_the_scale(model, batch):
+    seen = shown(Noisy(sigma=0.5), model, batch, Linf(0.1))
+    torch.testing.assert_close(seen, (batch[0] + 0.5 * DRAWS.fork("noise").normal(like=batch[0])).clamp(0, 1))
+    assert (float(seen.min()), float(seen.max())) == (0, 1)
+
+
 def test_one_whole_step_from_the_image_itself_is_fgsm(model, batch):
     with still(model):
         expected = FGSM()(model, *batch, Linf(0.03), DRAWS)
@@ -86,14 +92,22 @@ def test_the_weights_see_it_in_training_mode_and_get_the_only_gradients(model, b
 
 
 @pytest.mark.parametrize(
-    "words", ["standard", {"name": "standard", "label_smoothing": 0.1}, {"name": "madry", "steps": 2, "step_size": 0.75}]
+    "words",
+    [
+        "standard",
+        {"name": "standard", "label_smoothing": 0.1},
+        {"name": "madry", "steps": 2, "step_size": 0.75},
+        {"name": "noisy", "sigma": 0.1},
+    ],
 )
 def test_words_and_objective_are_the_same(words):
     objective = OBJECTIVES.parse(words)
     assert OBJECTIVES.parse(OBJECTIVES.dump(objective)) == objective
 
 
-@pytest.mark.parametrize("words", [{"name": "madry", "steps": 0}, {"name": "standard", "label_smoothing": 1.0}, "madri"])
+@pytest.mark.parametrize(
+    "words", [{"name": "madry", "steps": 0}, {"name": "standard", "label_smoothing": 1.0}, {"name": "noisy", "sigma": 0}, "madri"]
+)
 def test_what_means_nothing_is_refused(words):
     with pytest.raises(PlanError):
         OBJECTIVES.parse(words)

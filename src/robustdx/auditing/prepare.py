@@ -23,7 +23,7 @@ from robustdx.data import Dataset, Example, load_dataset
 from robustdx.data.batches import labels
 from robustdx.data.split import cut_groups, subset, with_splits
 from robustdx.errors import PlanError
-from robustdx.models import Defended, DiagnosticModel, Ensemble, load
+from robustdx.models import Defended, DiagnosticModel, Ensemble, Smoothed, load
 from robustdx.models.device import require_device
 from robustdx.models.precision import resolve
 from robustdx.tasks import Aimed
@@ -155,6 +155,8 @@ def _told_apart(file: str, read: object, example: Example) -> Any:
 
 def _shown(model: DiagnosticModel) -> dict[str, Any]:
     """What the network is shown of an image: with a network in memory, the plan does not say."""
+    if isinstance(model, Smoothed):
+        return {**_shown(model.model), "smoothed": {"sigma": model.sigma, "samples": model.samples}}
     if isinstance(model, Ensemble):
         return {"members": [_shown(member) for member in model.models]}
     mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
@@ -204,7 +206,8 @@ def facts(audit: Audit, command: str) -> dict[str, Any]:
 
 def _name(audit: Audit) -> str:
     """What a reader calls the network: the part of its source that names it, or its class where it is in memory."""
-    return _called(audit.plan.model.source, audit.model)
+    name = _called(audit.plan.model.source, audit.model)
+    return f"{name}, smoothed at sigma {audit.model.sigma:g}" if isinstance(audit.model, Smoothed) else name
 
 
 def _members(surrogate: DiagnosticModel | None) -> Sequence[DiagnosticModel]:

@@ -16,10 +16,19 @@ def report(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     bootstrap: Annotated[int | None, typer.Option(min=100, help="Redraws behind each interval; left out, those of the run.")] = None,
 ) -> None:
-    """Rebuild report.html, results.json and tables/*.csv of a run from its records; needs no model and no images."""
+    """Rebuild report.html, results.json and tables/*.csv of a run from its records; needs no model and no images.
+
+    Of a run of `robustdx certify`: certificate.html, results.json and certificates.csv.
+    """
+    from robustdx.auditing.certified import is_certified, write_certificates
     from robustdx.auditing.summary import write_results
+    from robustdx.report.certificate import write_certificate
     from robustdx.report.page import write_report
     from robustdx.store import Store
 
+    if is_certified(Store(run)):
+        write_certificates(Store(run), bootstrap)
+        Screen().say(f"The report is {write_certificate(run)}")
+        return
     write_results(Store(run), bootstrap)
     Screen().say(f"The report is {write_report(run)}")

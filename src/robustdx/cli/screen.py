@@ -63,6 +63,13 @@ class Screen:
             table.add_row(Text(cell["attack"]), eps, *numbers[0], *numbers[1])
         self.out.print(table)
 
+    def certified(self, results: Mapping[str, Any]) -> None:
+        """How many answers are right and proved to hold, by the length of the change."""
+        table = Table("change in L2 below", "certified accuracy", "95 % interval")
+        for point in results["curve"]:
+            table.add_row(f"{point['radius']:.4g}", *_number(point))
+        self.out.print(table)
+
 
 def _number(value: Mapping[str, float] | None) -> tuple[str, str]:
     if value is None:

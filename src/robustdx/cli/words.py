@@ -19,6 +19,13 @@ def several(text: str | None) -> list[str] | None:
     return parts
 
 
+def whole(text: str) -> list[int]:
+    """`100,1000` as whole numbers."""
+    if not re.fullmatch(r"-?\d+(,-?\d+)*", text):
+        raise PlanError(f"expected whole numbers such as 100,1000, got {text!r}")
+    return [int(n) for n in text.split(",")]
+
+
 def size(text: str | None) -> list[int] | None:
     """`224` or `150x200` (height x width)."""
     if text is None:

@@ -9,6 +9,7 @@ from robustdx.models.diagnostic import DiagnosticModel
 from robustdx.models.ensemble import Ensemble
 from robustdx.models.folder import save
 from robustdx.models.load import load, new
+from robustdx.models.smoothed import Smoothed
 from robustdx.models.spec import ModelSpec
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Ensemble",
     "ModelSpec",
     "Purifier",
+    "Smoothed",
     "Subject",
     "load",
     "new",

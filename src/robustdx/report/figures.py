@@ -64,7 +64,7 @@ def curves(f: Findings) -> list[Figure]:
 
 def _figure(f: Findings, threat: str, metric: str) -> Figure:
     line = _reference(f, metric)
-    shapes = [_level(line[1])] if line else []
+    shapes = [level(line[1])] if line else []
     figure = {"data": [t for s in legend(f) for t in _traces(f, s, threat, metric)], "layout": {**_layout(f, threat), "shapes": shapes}}
     title = f"{METRICS[metric]} against the size of the change" + (f", {threat_name(threat)}" if len(f.threats) > 1 else "")
     return Figure(f"curve-{threat}-{metric}", title, _alt(f, threat, metric), script_json(figure), line[0] if line else "")
@@ -105,7 +105,7 @@ def _band(points: Sequence[tuple[float, float, float]], series: Series) -> Trace
     return {"type": "scatter", "mode": "lines", "x": x + x[::-1], "y": there + back, **area}
 
 
-def _level(share: float) -> Trace:
+def level(share: float) -> Trace:
     line = {"color": CHANCE, "width": 1.5, "dash": "dot"}
     return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 100 * share, "y1": 100 * share, "line": line, "layer": "below"}
 

@@ -50,9 +50,9 @@ def write_report(folder: Path) -> Path:
 def render(f: Findings, folder: Path) -> str:
     """The page as text. Everything from the run is escaped; the only scripts are ours and plotly's, named by their hash."""
     plots, queries = figures.curves(f), query_curves(f)
-    scripts = [_plotly(), _source("report.js")] if plots or queries else []
+    scripts = [plotly(), source("report.js")] if plots or queries else []
     return (
-        _templates()
+        templates()
         .get_template("report.html.j2")
         .render(
             f=f,
@@ -75,14 +75,14 @@ def render(f: Findings, folder: Path) -> str:
             glossary=GLOSSARY,
             command=f.run.get("command") or f"robustdx audit --data {shlex.quote(str(f.data.get('source', '...')))}",
             rebuild=f"robustdx report {shlex.quote(folder.name)}",
-            style=Markup(_source("report.css")),
+            style=Markup(source("report.css")),
             scripts=[Markup(s) for s in scripts],
-            policy=_policy(scripts),
+            policy=policy(scripts),
         )
     )
 
 
-def _policy(scripts: list[str]) -> str:
+def policy(scripts: list[str]) -> str:
     """A content security policy under which nothing is fetched and no script runs but these."""
     digests = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
     allowed = " ".join(f"'sha256-{d}'" for d in digests) or "'none'"
@@ -132,11 +132,11 @@ def _form(cell: Mapping[str, Any]) -> str:
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
     loader = PackageLoader("robustdx.report")
-    templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    templates.filters.update(emphasised=emphasised, lower_first=lambda s: s[:1].lower() + s[1:])
-    return templates
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters.update(emphasised=emphasised, lower_first=lambda s: s[:1].lower() + s[1:])
+    return made
 
 
 def emphasised(sentence: str) -> Markup:
@@ -145,12 +145,12 @@ def emphasised(sentence: str) -> Markup:
     return Markup(BRACKETS.sub(r'<span class="whole">\1</span>', bold))
 
 
-def _source(name: str) -> str:
-    text, _, _ = _templates().loader.get_source(_templates(), name)  # type: ignore[union-attr]
+def source(name: str) -> str:
+    text, _, _ = templates().loader.get_source(templates(), name)  # type: ignore[union-attr]
     return text
 
 
 @cache
-def _plotly() -> str:
+def plotly() -> str:
     """plotly.js, as the plotly package carries it."""
     return str(get_plotlyjs())
