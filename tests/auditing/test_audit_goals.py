@@ -21,7 +21,14 @@ from robustdx.tasks import Ordinal
 
 SIZE = 6
 FINDINGS = ("effusion", "mass", "nodule")
-SETTINGS = {"eps": ["8/255"], "attacks": [{"name": "pgd", "steps": 10}], "bootstrap": 100, "precision": "float32", "pictures": 2}
+SETTINGS = {
+    "eps": ["8/255"],
+    "attacks": [{"name": "pgd", "steps": 10}],
+    "bootstrap": 100,
+    "precision": "float32",
+    "escalation": False,
+    "pictures": 2,
+}
 COSTS = [[0, 1, 2, 3], [4, 0, 1, 2], [8, 4, 0, 1], [12, 8, 4, 0]]
 
 

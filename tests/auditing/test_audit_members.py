@@ -18,7 +18,7 @@ SIZE, N = 6, 60
 WEAK = {"name": "pgd", "steps": 1, "step_size": 0.3, "random_start": False}
 CASCADE = {"name": "cascade", "members": [WEAK, {"name": "apgd", "steps": 10}, {"name": "square", "queries": 20}]}
 SQUARE = {"name": "square", "queries": 60, "images": 20}
-SETTINGS = {"eps": ["8/255"], "bootstrap": 100, "precision": "float32", "pictures": 0, "size": SIZE}
+SETTINGS = {"eps": ["8/255"], "bootstrap": 100, "precision": "float32", "escalation": False, "pictures": 0, "size": SIZE}
 
 
 def network() -> nn.Module:

@@ -8,7 +8,7 @@ import robustdx
 from robustdx.data.in_memory import from_torch
 
 SIZE, EPS = 6, 16 / 255
-SETTINGS = {"bootstrap": 100, "precision": "float32", "pictures": 0}
+SETTINGS = {"bootstrap": 100, "precision": "float32", "escalation": False, "pictures": 0}
 
 
 def pixels(n: int = 40) -> torch.Tensor:

@@ -18,7 +18,7 @@ from robustdx.report.page import write_report
 SIZE, N, EPS = 6, 12, 8 / 255
 MASK = np.zeros((SIZE, SIZE))
 MASK[:2] = 1
-SETTINGS = {"eps": ["8/255"], "bootstrap": 100, "precision": "float32", "pictures": 2, "size": SIZE}
+SETTINGS = {"eps": ["8/255"], "bootstrap": 100, "precision": "float32", "escalation": False, "pictures": 2, "size": SIZE}
 ATTACKS = [{"name": name} for name in ("pgd", "apgd", "fab")] + [{"name": "square", "queries": 200}]
 
 

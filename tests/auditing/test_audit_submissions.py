@@ -11,7 +11,14 @@ from robustdx.models import Averaged, Defended, DiagnosticModel
 from robustdx.tasks import MultiClass
 
 SIZE, CLASSES = 6, tuple("abc")
-SETTINGS = {"eps": ["2/255"], "attacks": [{"name": "pgd", "steps": 4}], "bootstrap": 100, "precision": "float32", "pictures": 0}
+SETTINGS = {
+    "eps": ["2/255"],
+    "attacks": [{"name": "pgd", "steps": 4}],
+    "bootstrap": 100,
+    "precision": "float32",
+    "escalation": False,
+    "pictures": 0,
+}
 
 
 def pixels(n: int = 40) -> torch.Tensor:

@@ -14,7 +14,13 @@ from robustdx.records import read_table
 from robustdx.tasks import MultiClass
 
 SIZE = 6
-SETTINGS = {"eps": ["12/255"], "attacks": [{"name": "mi", "early_stop": False, "keep": "last"}], "bootstrap": 100, "precision": "float32"}
+SETTINGS = {
+    "eps": ["12/255"],
+    "attacks": [{"name": "mi", "early_stop": False, "keep": "last"}],
+    "bootstrap": 100,
+    "precision": "float32",
+    "escalation": False,
+}
 CLASSES = tuple("abc")
 
 

@@ -103,7 +103,15 @@ def test_slips(words, told):
 def test_the_run_says_which_attacks_it_was(tmp_path):
     pairs = [(torch.randint(0, 256, (3, 4, 4), dtype=torch.uint8), k % 3) for k in range(9)]
     found = robustdx.audit(
-        Firm(3), pairs, out=tmp_path / "run", preset="quick", eps=["8/255"], classes=list("abc"), bootstrap=100, precision="float32"
+        Firm(3),
+        pairs,
+        out=tmp_path / "run",
+        preset="quick",
+        eps=["8/255"],
+        classes=list("abc"),
+        bootstrap=100,
+        precision="float32",
+        escalation=False,
     )
     assert found["plan"]["preset"] == "quick"
     assert found["plan"]["attacks"] == [dict(attack) for attack in PRESETS["quick"].attacks]

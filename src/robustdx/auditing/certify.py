@@ -22,7 +22,7 @@ from robustdx.auditing import prepare
 from robustdx.auditing.cell import Batch
 from robustdx.auditing.certified import MADE
 from robustdx.auditing.certify_plan import CertifyPlan
-from robustdx.auditing.requirements import require_gradient
+from robustdx.auditing.requirements import gives_gradient
 from robustdx.auditing.run import Audit, Progress
 from robustdx.catalogue import dump
 from robustdx.data import Dataset
@@ -63,7 +63,7 @@ class Certification:
         purifier = None if plan.purifier is None else PURIFIERS.parse(plan.purifier)
         loaded = prepare.prepare(plan.audit, trust_code=trust_code, device=device)
         if any(follows_gradient(attack) for attack in attacks):
-            require_gradient(loaded.model)
+            gives_gradient(loaded.model)
         model = loaded.model if purifier is None else Defended(loaded.model, purifier)
         return cls(plan, replace(loaded, model=model, data={loaded.split: loaded.data[loaded.split]}))
 

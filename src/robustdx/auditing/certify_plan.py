@@ -79,7 +79,7 @@ class CertifyPlan:
     def audit(self) -> AuditPlan:
         """What an audit of these images is asked: nothing but to load them."""
         same = {name: getattr(self, name) for name in ("model", "data", "task", "split", "images", "seed", "batch_size", "bootstrap")}
-        return AuditPlan(**same, attacks=(), threat="l2", precision="float32", pictures=0)
+        return AuditPlan(**same, attacks=(), threat="l2", precision="float32", pictures=0, escalation=False)
 
     @property
     def empirical(self) -> AuditPlan:

@@ -87,7 +87,8 @@ def stair(e: Evidence) -> Stair:
     """What each step of an escalated cell broke."""
     asked, fell = breakable(e), broken(e)
     left, rungs = int(asked.sum()), []
-    by = [m if f else None for m, f in zip(e.members, fell.tolist(), strict=True)]
+    members = e.members or [e.cell.settings["members"][0]["name"]] * len(e.ids)
+    by = [m if f else None for m, f in zip(members, fell.tolist(), strict=True)]
     for member in e.cell.settings["members"]:
         mine = [n for n, name in enumerate(by) if name == member["name"] and asked[n]]
         left -= len(mine)
