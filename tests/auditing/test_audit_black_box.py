@@ -66,5 +66,12 @@ def test_where_the_gradient_is_cut_one_is_put_in_its_place(attack, tmp_path):
 @GRADIENTS
 def test_where_none_can_be_attacks_that_follow_it_are_refused_and_others_named(attack, tmp_path):
     with pytest.raises(ModelError, match=r"passes none back .* take attacks that only ask"):
-        robustdx.audit(Named(), data(), out=tmp_path / "run", size=SIZE, attacks=[attack], **SETTINGS)
+        robustdx.audit(Named(), data(), out=tmp_path / "run", size=SIZE, attacks=[attack], escalation=False, **SETTINGS)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_audit_that_doubts_itself_goes_on_without_a_gradient_and_establishes_nothing(tmp_path):
+    with pytest.warns(UserWarning, match="passes none back"):
+        found = robustdx.audit(Named(), data(), out=tmp_path / "run", size=SIZE, attacks=["pgd"], **SETTINGS | {"eps": ["1/255"]})
+    assert found["escalation"]["verdict"] == "not established"
+    assert "no sound gradient" in [flag["name"] for flag in found["escalation"]["flags"]]

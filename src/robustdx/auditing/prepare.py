@@ -52,7 +52,7 @@ def assemble(
     crafted_on = _surrogate(model, surrogates)
     own = True
     if any(follows_gradient(attack) for _, attack in plan.methods()):
-        own = gives_gradient(crafted_on or model)
+        own = gives_gradient(crafted_on or model, refuse=not plan.escalation)
     split, data = choose(plan, whole)
     model = aimed(plan, model, data[split])
     crafted_on = crafted_on and crafted_on.with_task(model.task)

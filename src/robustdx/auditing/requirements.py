@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 
 from robustdx.auditing.plan import AuditPlan
@@ -34,20 +36,25 @@ def require_masks(plan: AuditPlan, dataset: Dataset) -> None:
         )
 
 
-def gives_gradient(model: DiagnosticModel) -> bool:
-    """Whether the attacks that follow the gradient can follow the model's own, or only one that is put in its place (`Reconnected`).
+def gives_gradient(model: DiagnosticModel, *, refuse: bool = True) -> bool:
+    """Whether attacks that follow the gradient can follow the model's own, or only one that is put in its place (`Reconnected`).
 
     Raises:
-        ModelError: the network passes none back, and none can be put in its place.
+        ModelError: the network passes none back, and none can be put in its place; with refuse=False that is a warning, for an audit that
+            doubts itself goes on without a gradient and says what that is worth.
     """
     reason = _refusal(model)
-    if reason and _refusal(Reconnected(model)):
-        raise ModelError(
-            f"the attacks follow the gradient of the outputs back to the pixels, and this network passes none back ({reason}): "
-            "take out what cuts it (detach, no_grad, argmax, rounding), export the network itself, or take attacks that only ask "
-            "(square, hopskipjump)"
-        )
-    return not reason
+    if not reason or not _refusal(Reconnected(model)):
+        return not reason
+    sentence = (
+        f"the attacks follow the gradient of the outputs back to the pixels, and this network passes none back ({reason}): "
+        "take out what cuts it (detach, no_grad, argmax, rounding), export the network itself, or take attacks that only ask "
+        "(square, hopskipjump)"
+    )
+    if refuse:
+        raise ModelError(sentence)
+    warnings.warn(sentence, stacklevel=2)
+    return False
 
 
 def _refusal(model: DiagnosticModel) -> str:

@@ -56,6 +56,8 @@ class Reconnecting(TorchFunctionMode):
         self.x = x
         self.ghosts: Any = WeakIdKeyDictionary()
         """Tensors of whole numbers or truth values, and the smooth ones that they came from."""
+        self.shares: Any = WeakIdKeyDictionary()
+        """What a softmax gave, and its logarithm as it can be had before the softmax."""
 
     def __torch_function__(self, func: Func, types: Any, args: tuple[Any, ...] = (), kwargs: Words | None = None) -> Any:
         words, name = dict(kwargs or {}), getattr(func, "__name__", "")
@@ -75,6 +77,7 @@ class Reconnecting(TorchFunctionMode):
             (CASTS, self._cast),
             (ARITHMETIC, self._soft),
             (SATURATING, self._leak),
+            ({"log"}, self._log),
             (LEAVING, lambda func, name, args, words: func(args[0].detach(), *args[1:], **words)),
             (ENTRANCES, self._enter),
         ):
@@ -87,6 +90,8 @@ class Reconnecting(TorchFunctionMode):
         if not _followed(z) or "out" in words:
             return func(*args, **words)
         out = _with_gradient_of(func(z.detach().clone(), *args[1:], **words), z)
+        if (behind := self.shares.get(z)) is not None:
+            self.shares[out] = behind
         return z.copy_(out) if name.endswith("_") and not name.endswith("__") else out
 
     def _compare(self, func: Func, name: str, args: tuple[Any, ...], words: dict[str, Any]) -> Any:
@@ -120,8 +125,16 @@ class Reconnecting(TorchFunctionMode):
         out, z = func(*args, **words), args[0]
         if not _followed(z) or not isinstance(out, Tensor) or not out.is_floating_point():
             return out
+        if name == "softmax":
+            self.shares[out] = F.log_softmax(z, *_dim(args, words))
+            return out
         slope = 1 - out.detach() ** 2 if name.startswith("tanh") else out.detach() * (1 - out.detach())
         return out + LEAK * (slope < LEAK) * (z - z.detach()).to(out.dtype)
+
+    def _log(self, func: Func, name: str, args: tuple[Any, ...], words: dict[str, Any]) -> Any:
+        """The logarithm of shares that a softmax made: its gradient does not die where a share is 0 or 1 in float32."""
+        out, behind = func(*args, **words), self.shares.get(args[0]) if isinstance(args[0], Tensor) else None
+        return out if behind is None or "out" in words else _with_gradient_of(out, behind)
 
     def _enter(self, func: Func, name: str, args: tuple[Any, ...], words: dict[str, Any]) -> Any:
         return func(*(self._reconnected(a) if n < 2 else a for n, a in enumerate(args)), **words)
@@ -159,6 +172,11 @@ def _with_gradient_of(out: Tensor, z: Tensor) -> Tensor:
     if not out.is_floating_point() or out.shape != z.shape:
         return out
     return out.detach() + (z - z.detach()).to(out.dtype)
+
+
+def _dim(args: tuple[Any, ...], words: Words) -> tuple[int]:
+    """Along which dimension a softmax was taken."""
+    return (args[1] if len(args) > 1 and isinstance(args[1], int) else int(words.get("dim", -1)),)
 
 
 def _smooth_step(gap: Tensor) -> Tensor:

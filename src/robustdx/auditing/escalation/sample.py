@@ -53,6 +53,8 @@ class Slope:
     """Images where it is 0 everywhere, or not a number."""
     true: float = 0.0
     """Images where, for some small step, the margin falls as foreseen within a factor of 2."""
+    steady: float = 0.0
+    """Images where that holds for the smallest of these steps too: the model does not jump between one image and the next."""
     useful: float = 0.0
     """Images where a step of eps / 8 lowers the margin by a tenth of what was foreseen or more, and by more than random steps do."""
     largest: float = 0.0
@@ -62,7 +64,13 @@ class Slope:
 
     @property
     def sound(self) -> bool:
+        """Good enough to attack by."""
         return self.passes and self.zero <= 0.05 and self.true >= 0.75 and self.useful >= 0.75
+
+    @property
+    def smooth(self) -> bool:
+        """Sound, and the model is what it looks like at the image itself: nothing has to be put in its place."""
+        return self.sound and self.steady >= 0.75
 
 
 Answers = Callable[[Images], PerImage]
@@ -80,9 +88,10 @@ def slope(view: DiagnosticModel, model: DiagnosticModel, sample: Sample, *, mean
     ratios = [_ratio(model, sample, grad, share, before, means) for share in STEP_SHARES]
     ahead = ratios[LATER]
     chance = _ratio(model, sample, sample.draws.fork("anywhere").normal(like=sample.x), STEP_SHARES[LATER], before, means)
-    true = torch.stack([(r.delivered > RATIO[0] * r.foreseen) & (r.delivered < RATIO[1] * r.foreseen) for r in ratios]).any(0) & ~flat
+    holds = torch.stack([(r.delivered > RATIO[0] * r.foreseen) & (r.delivered < RATIO[1] * r.foreseen) for r in ratios]) & ~flat
     useful = (ahead.delivered > OF_USE * ahead.foreseen) & (ahead.delivered > chance.delivered) & ~flat
-    shares = {name: float(f.float().mean()) for name, f in (("zero", flat), ("true", true), ("useful", useful))}
+    flags = {"zero": flat, "true": holds.any(0), "steady": holds[0], "useful": useful}
+    shares = {name: float(f.float().mean()) for name, f in flags.items()}
     return Slope(passes=True, **shares, largest=float(grad.nan_to_num(0, 0, 0).abs().max()), agree=_agreement(found))
 
 

@@ -47,10 +47,10 @@ def steps(model: DiagnosticModel, found: list[View], probes: Probes, eps: float,
     best = best_view(found, probes)
     if best is not None and probes.stochastic:
         made += _over_draws(best, probes, path)
-    if best is not None and not own.sound:
+    if best is not None and not own.smooth:
         around = views.around(best, REACH * eps, TOGETHER)
         made.append(Step("mean around", around, DRIVEN, "the gradient at the image itself says little of what lies further on"))
-    if not (own.sound and trusted):
+    if not (own.smooth and trusted):
         made += _without_gradient(found[0])
     if probes.stochastic:
         made.append(Step("handed in again", None, None, f"answers are drawn: each image is handed in {SUBMISSIONS} times", SUBMISSIONS))
@@ -97,7 +97,7 @@ def _own(found: list[View], probes: Probes) -> Iterator[Step]:
 
 
 def _put_back(found: list[View], probes: Probes) -> Iterator[Step]:
-    if probes.slopes[views.OWN].sound:
+    if probes.slopes[views.OWN].smooth:
         return
     reasons = {
         views.THROUGH: "the purifier on the way forward, the identity on the way back (BPDA)",
