@@ -10,17 +10,20 @@ from robustdx.models.ensemble import Ensemble
 from robustdx.models.folder import save
 from robustdx.models.load import load, new
 from robustdx.models.spec import ModelSpec
+from robustdx.models.watched import Detector, Watched
 
 __all__ = [
     "CNN",
     "AttnMel",
     "Averaged",
     "Defended",
+    "Detector",
     "DiagnosticModel",
     "Ensemble",
     "ModelSpec",
     "Purifier",
     "Subject",
+    "Watched",
     "load",
     "new",
     "save",
