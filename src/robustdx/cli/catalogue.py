@@ -20,16 +20,20 @@ def rooms() -> dict[str, Catalogue]:
     """Every catalogue by the word that `list` takes."""
     from robustdx.attacks import ATTACKS
     from robustdx.data import SOURCES
+    from robustdx.detectors import DETECTORS
     from robustdx.tasks import GOALS, TASKS
     from robustdx.threats import THREATS
     from robustdx.training import OBJECTIVES
 
-    return {"attacks": ATTACKS, "threats": THREATS, "tasks": TASKS, "goals": GOALS, "data": SOURCES, "objectives": OBJECTIVES}
+    found = {"attacks": ATTACKS, "threats": THREATS, "tasks": TASKS, "goals": GOALS, "data": SOURCES, "objectives": OBJECTIVES}
+    return {**found, "detectors": DETECTORS}
 
 
 @app.command("list")
 def list_(
-    kind: Annotated[str | None, typer.Argument(help="attacks, threats, tasks, goals, data, objectives or presets; left out, all.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="attacks, threats, tasks, goals, data, objectives, detectors or presets; left out, all.")
+    ] = None,
 ) -> None:
     """List what can be named in a plan."""
     found = rooms()

@@ -63,6 +63,17 @@ class Screen:
             table.add_row(Text(cell["attack"]), eps, *numbers[0], *numbers[1])
         self.out.print(table)
 
+    def alarms(self, results: Mapping[str, Any]) -> None:
+        """What a test of detectors found, and its sentence."""
+        from robustdx.report.alarms import headline, row_texts
+
+        table = Table("detector", "attack", "budget", "attacker", "AUROC", "alarms of 100 wrong", "wrong of 100", "wrong without alarm")
+        for row in row_texts(results):
+            names = ("detector", "attack", "budget", "attacker", "auroc", "detected", "broken", "broken_unnoticed")
+            table.add_row(*(Text(row[name]) for name in names))
+        self.out.print(table)
+        self.out.print(headline(results))
+
 
 def _number(value: Mapping[str, float] | None) -> tuple[str, str]:
     if value is None:
