@@ -14,9 +14,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 from robustdx.auditing import prepare
-from robustdx.auditing.noticing import SCHEMA, Knowing, Scores, clean_rows, crafted_rows
+from robustdx.auditing.noticing import KNOWS, SCHEMA, Knowing, Scores, clean_rows, crafted_rows, knowing
 from robustdx.auditing.plan import AuditPlan, clean_cell
 from robustdx.auditing.run import Audit, Progress
 from robustdx.catalogue import key
@@ -62,23 +63,24 @@ class Alarms:
         judge, exact, fast = self.audit.networks()
         with still(judge), still(exact), still(fast):
             scores = Scores(judge, self._fitted(store, progress), self.audit.plan.seed)
-            knowing: dict[str, Knowing] = {}
+            known: dict[str, Knowing] = {}
             for cell in (clean_cell("val"), clean_cell(self.audit.split)):
                 self._make(store, cell, progress, lambda batch, _: clean_rows(scores, batch))
             for n, (label, detector) in enumerate(scores.detectors.items()):
                 clean = [row["scores"][n] for row in store.records(clean_cell("val")).to_pylist()]
-                knowing[label] = Knowing.of(detector, alarm_threshold(clean), clean)
+                known[label] = Knowing.of(detector, alarm_threshold(clean), clean)
             before = {row["id"]: row for row in store.records(clean_cell(self.audit.split)).to_pylist()}
-            for cell, (attack, threat, label) in self._attacks():
-                craft = crafted_rows(scores, exact, fast, attack, threat, cell.attack, knowing.get(label or ""), before)
+            for cell, (attack, threat, knows) in self._attacks():
+                craft = crafted_rows(scores, exact, fast, attack, threat, cell.attack, known.get(knows or ""), before)
                 self._make(store, cell, progress, craft)
 
     def _attacks(self) -> list[tuple[Cell, tuple[Any, Any, str | None]]]:
         """The cells of attacks, with the attack, the threat, and the label of the detector that it knows."""
-        plan, split, found = self.audit.plan, self.audit.split, []
+        plan, split = self.audit.plan, self.audit.split
+        found: list[tuple[Cell, tuple[Any, Any, str | None]]] = []
         for (driven, attack, threat), (cell, early, _) in zip(plan.driven().cells(split), plan.cells(split), strict=True):
             found.append((driven, (attack, threat, None)))
-            found += [(replace(cell, attack=aware(cell.attack, label)), (early, threat, label)) for label in self.detectors]
+            found += [(_knowing(cell, label), (early, threat, label)) for label in self.detectors]
         return found
 
     def _fitted(self, store: Store, progress: Progress) -> dict[str, Detector]:
@@ -87,7 +89,7 @@ class Alarms:
         for label, words in self.detectors.items():
             detector = DETECTORS.parse(words)
             if hasattr(detector, "fit") and detector.weights is None:
-                path = store.path / "detectors" / f"{label}.safetensors"
+                path = store.path / "detectors" / f"{quote(label, safe=' ')}.safetensors"
                 if path.exists():
                     detector = DETECTORS.parse({**words, "weights": str(path)})
                 else:
@@ -110,9 +112,9 @@ class Alarms:
         store.finish(cell, len(starts))
 
 
-def aware(attack: str, detector: str) -> str:
-    """What the cell of an attack is called that knows a detector."""
-    return f"{attack} knowing {detector}"
+def _knowing(cell: Cell, detector: str) -> Cell:
+    """The cell of the same attack, made by who knows a detector."""
+    return replace(cell, attack=cell.attack + knowing(detector), settings={**cell.settings, KNOWS: detector})
 
 
 def prepare_alarms(
@@ -151,11 +153,20 @@ def assemble_alarms(
         raise PlanError(
             f"expected eps of at least one step of the grid (1/255), got {unsaved[0]:.4g}: nothing smaller survives being saved"
         )
+    _require_names(plan, labelled := _labelled(detectors))
     audit = prepare.assemble(plan, model, whole, device)
     enough = None if plan.images is None else max(plan.images, FEWEST)
     val = whole.only("val")
     audit = replace(audit, data={**audit.data, "val": val if enough is None else subset(val, enough, plan.seed)})
-    return Alarms(audit, _labelled(detectors), subset(whole.only("train"), learn, plan.seed))
+    return Alarms(audit, labelled, subset(whole.only("train"), learn, plan.seed))
+
+
+def _require_names(plan: AuditPlan, detectors: Mapping[str, Any]) -> None:
+    """Refuse an attack that is called as another one that knows a detector."""
+    attacks = [label for label, _ in plan.methods()]
+    twice = set(attacks) & {attack + knowing(detector) for attack in attacks for detector in detectors}
+    if twice:
+        raise PlanError(f"an attack may not be called {min(twice)!r}, which is what the report calls another: give it another label")
 
 
 def _labelled(detectors: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -48,6 +48,15 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
 the image is wrong and no alarm is raised; and the settings of `Watched`."""
 
 
+KNOWS = "knows"
+"""Where the settings of a cell name the detector that its attack knows."""
+
+
+def knowing(detector: str) -> str:
+    """What is added to the name of an attack that knows a detector."""
+    return f" knowing {detector}"
+
+
 @dataclass(frozen=True)
 class Scores:
     """The network and the detectors as they are asked about images."""
@@ -109,7 +118,7 @@ def crafted_rows(
     attack: Attack,
     threat: Threat,
     name: str,
-    knowing: Knowing | None,
+    known: Knowing | None,
     before: Mapping[str, Row],
 ) -> Callable[[Batch, int], list[Row]]:
     """What makes the records of a batch under attack, by an adversary who knows a detector or none.
@@ -120,30 +129,30 @@ def crafted_rows(
     def rows_of(batch: Batch, n: int) -> list[Row]:
         own = batch.facing(threat)
         right = torch.tensor([before[i]["right"] for i in batch.ids], device=batch.x.device)
-        best = _Best(batch.x.clone(), [None] * len(batch.x), right, knowing is None)
+        best = _Best(batch.x.clone(), [None] * len(batch.x), right, known is None)
         spent = np.zeros((len(batch.x), 2), np.int64)
-        for way, settings in ({None: {}} if knowing is None else WAYS).items():
+        for way, settings in ({"": {}} if known is None else WAYS).items():
             at = best.standing.nonzero()[:, 0]
             if len(at):
-                subject = _subject(knowing, exact, fast, settings)
+                subject = _subject(known, exact, fast, settings)
                 draws = batch.draws(scores.seed).fork("attack", name, *([way] if way else [])).take(at)
                 found = _saved(subject, attack, batch.x[at], batch.y[at], own.take(at), draws)
-                best.keep(at, found, way, *_judged(subject, found, batch.y[at], draws))
+                best.keep(at, found, way or None, *_judged(subject, found, batch.y[at], draws))
                 spent[at.cpu()] += [(subject.forwards[i], subject.backwards[i]) for i in draws.ids]
         rows = scores.rows(batch, best.x)
-        for row, way, distance, (f, b) in zip(rows, best.ways, own.distance(best.x, batch.x).tolist(), spent.tolist(), strict=True):
-            row |= {"way": way, "distance": distance, "forwards": f, "backwards": b}
+        for row, came, distance, (f, b) in zip(rows, best.ways, own.distance(best.x, batch.x).tolist(), spent.tolist(), strict=True):
+            row |= {"way": came, "distance": distance, "forwards": f, "backwards": b}
         return rows
 
     return rows_of
 
 
-def _subject(knowing: Knowing | None, exact: DiagnosticModel, fast: DiagnosticModel, way: Mapping[str, Any]) -> Subject:
+def _subject(known: Knowing | None, exact: DiagnosticModel, fast: DiagnosticModel, way: Mapping[str, Any]) -> Subject:
     """What the attack is handed."""
-    if knowing is None:
+    if known is None:
         return Subject(exact, fast)
-    watched = knowing.watched(exact, **way)
-    return Subject(watched, watched if fast is exact else knowing.watched(fast, **way))
+    watched = known.watched(exact, **way)
+    return Subject(watched, watched if fast is exact else known.watched(fast, **way))
 
 
 def _saved(subject: Subject, attack: Attack, x: Images, y: Labels, threat: Threat, draws: Draws) -> Images:
