@@ -51,7 +51,7 @@ class Alarms:
     def words(self) -> dict[str, Any]:
         """What a run folder belongs to."""
         learned_from = key([(e.id, str(e.label)) for e in self.train.examples])
-        detectors = {label: DETECTORS.dump(DETECTORS.parse(words)) for label, words in self.detectors.items()}
+        detectors = [{"label": label, **DETECTORS.dump(DETECTORS.parse(words))} for label, words in self.detectors.items()]
         return {**prepare.words(self.audit), "made": "alarms", "detectors": detectors, "learned_from": learned_from}
 
     def cells(self) -> list[Cell]:

@@ -138,7 +138,7 @@ def crafted_rows(
                 draws = batch.draws(scores.seed).fork("attack", name, *([way] if way else [])).take(at)
                 found = _saved(subject, attack, batch.x[at], batch.y[at], own.take(at), draws)
                 best.keep(at, found, way or None, *_judged(subject, found, batch.y[at], draws))
-                spent[at.cpu()] += [(subject.forwards[i], subject.backwards[i]) for i in draws.ids]
+                spent[at.tolist()] += [(subject.forwards[i], subject.backwards[i]) for i in draws.ids]
         rows = scores.rows(batch, best.x)
         for row, came, distance, (f, b) in zip(rows, best.ways, own.distance(best.x, batch.x).tolist(), spent.tolist(), strict=True):
             row |= {"way": came, "distance": distance, "forwards": f, "backwards": b}
