@@ -29,6 +29,7 @@ def test_a_table_a_page_and_a_csv(robustdx: Command, tmp_path: Path) -> None:
     [
         (("--detector", "mahalonobis", "--eps", "8/255"), "did you mean mahalanobis?"),
         (("--detector", "mahalanobis,layers=head2", "--eps", "8/255"), "there is no layer named 'head2': did you mean head?"),
+        (("--detector", "feature-squeezing,median=200", "--eps", "8/255"), "squeeze less"),
         (("--detector", "lid", "--eps", "0.2/255"), "nothing smaller survives being saved"),
         (("--detector", "lid,weights=nowhere", "--eps", "8/255"), "cannot read nowhere"),
     ],
@@ -38,6 +39,7 @@ def test_refusals_are_one_sentence(robustdx: Command, tmp_path: Path, words: tup
     assert ended.status == 2
     assert refusal in ended.err
     assert "Traceback" not in ended.err
+    assert not (tmp_path / "run").exists()
 
 
 def test_detectors_are_listed_and_described(robustdx: Command) -> None:

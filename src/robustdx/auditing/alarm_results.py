@@ -80,8 +80,10 @@ class Numbers:
             }
 
     def _seen(self, records: pa.Table, unaware: pa.Table, n: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Which images are wrong, their scores, and the ways that led there. Who knows the detector may always do as one does who does not:
-        where that alone gets past it, it counts for both."""
+        """Which images are wrong, their scores, and the ways that led there.
+
+        Who knows the detector may always do as one does who does not: where that alone gets past it, it counts for both.
+        """
         wrong, scores, ways = (
             _wrong(records),
             _scores(records)[:, n],

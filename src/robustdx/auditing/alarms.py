@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+import torch
+
 from robustdx.auditing import prepare
 from robustdx.auditing.noticing import KNOWS, SCHEMA, Knowing, Scores, clean_rows, crafted_rows, knowing
 from robustdx.auditing.plan import AuditPlan, clean_cell
@@ -29,6 +31,7 @@ from robustdx.errors import DataError, PlanError
 from robustdx.metrics.alarm import alarm_threshold
 from robustdx.models import load
 from robustdx.models.crafting import still
+from robustdx.models.features import features
 from robustdx.records import Cell, table
 from robustdx.store import Store
 
@@ -158,7 +161,21 @@ def assemble_alarms(
     enough = None if plan.images is None else max(plan.images, FEWEST)
     val = whole.only("val")
     audit = replace(audit, data={**audit.data, "val": val if enough is None else subset(val, enough, plan.seed)})
+    for words in labelled.values():
+        _try(DETECTORS.parse(words), audit)
     return Alarms(audit, labelled, subset(whole.only("train"), learn, plan.seed))
+
+
+@torch.no_grad()
+def _try(detector: Detector, audit: Audit) -> None:
+    """Show a detector a grey image, so that what does not fit the network (its layers, its size) is refused before a folder is made."""
+    model, draws = audit.model, Draws(0, ("trial",))
+    x = torch.full((1, model.channels, *(model.size or (64, 64))), 0.5, device=model.mean.device)
+    with still(model):
+        if not hasattr(detector, "fit") or getattr(detector, "weights", None) is not None:
+            detector(model, x, draws)
+        elif hasattr(detector, "layers"):
+            features(model, x, draws, detector.layers)
 
 
 def _require_names(plan: AuditPlan, detectors: Mapping[str, Any]) -> None:
