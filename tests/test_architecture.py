@@ -13,7 +13,7 @@ FLOORS = {
     0: ("errors", "tensors", "draws", "catalogue", "records", "store"),
     1: ("tasks", "threats"),
     2: ("models", "data"),
-    3: ("attacks", "perturbations", "purifiers", "metrics", "analyses"),
+    3: ("attacks", "perturbations", "purifiers", "detectors", "metrics", "analyses"),
     4: ("training",),
     5: ("auditing",),
     6: ("report",),

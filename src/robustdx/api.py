@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from torch.utils.data import Dataset as TorchDataset
 
 from robustdx.attacks import ATTACKS
 from robustdx.auditing import prepare
+from robustdx.auditing.alarm_results import write_alarm_results
+from robustdx.auditing.alarms import Alarms
 from robustdx.auditing.certified import write_certificates
 from robustdx.auditing.certify import Certification
 from robustdx.auditing.export import Export
@@ -25,6 +27,7 @@ from robustdx.data.in_memory import channels_of, from_torch
 from robustdx.errors import ModelError
 from robustdx.models import DiagnosticModel, ModelSpec
 from robustdx.models.trial import require_sound
+from robustdx.report.alarms import write_alarm_report
 from robustdx.report.certificate import EMPIRICAL, write_certificate
 from robustdx.report.page import write_report
 from robustdx.store import Store
@@ -121,6 +124,21 @@ def certify(ready: Certification, out: Path, *, command: str, progress: Progress
         write_certificate(out)
         store.finish_run()
     return dict(store.read_json("results.json"))
+
+
+def detect(ready: Alarms, out: Path, *, command: str, progress: Progress | None = None) -> dict[str, Any]:
+    """Put detectors to the test (see `auditing.alarms`), or go on with it; write the report, and return results.json."""
+    words, tell = ready.words(), progress or (lambda what, done, total: None)
+    if not finished(ready.audit, out, words):
+        Store(out).require(words)
+        ready = replace(ready, audit=ready.audit.read(tell))
+        store = Store.open(out, words)
+        store.write_json("run.json", prepare.facts(ready.audit, command))
+        ready.run(store, tell)
+        write_alarm_results(store)
+        write_alarm_report(store.path)
+        store.finish_run()
+    return Store(out).read_json("results.json")
 
 
 def finished(ready: Audit, out: Path, words: Mapping[str, Any] | None = None) -> bool:

@@ -97,9 +97,9 @@ def called(members: Sequence[Mapping[str, Any]]) -> list[str]:
     return names
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Rows as a table with the columns of `SCHEMA`."""
-    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+def table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema = SCHEMA) -> pa.Table:
+    """Rows as a table with the columns of `SCHEMA`, or of another one; what a row does not say is null."""
+    return pa.Table.from_pylist(list(rows), schema=schema)
 
 
 def write_table(records: pa.Table, path: Path) -> None:

@@ -20,19 +20,21 @@ def rooms() -> dict[str, Catalogue]:
     """Every catalogue by the word that `list` takes."""
     from robustdx.attacks import ATTACKS
     from robustdx.data import SOURCES
+    from robustdx.detectors import DETECTORS
     from robustdx.purifiers import PURIFIERS
     from robustdx.tasks import GOALS, TASKS
     from robustdx.threats import THREATS
     from robustdx.training import OBJECTIVES
 
     found = {"attacks": ATTACKS, "purifiers": PURIFIERS, "threats": THREATS, "tasks": TASKS, "goals": GOALS}
-    return {**found, "data": SOURCES, "objectives": OBJECTIVES}
+    return {**found, "data": SOURCES, "objectives": OBJECTIVES, "detectors": DETECTORS}
 
 
 @app.command("list")
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(help="attacks, purifiers, threats, tasks, goals, data, objectives or presets; left out, all.")
+        str | None,
+        typer.Argument(help="attacks, purifiers, detectors, threats, tasks, goals, data, objectives or presets; left out, all."),
     ] = None,
 ) -> None:
     """List what can be named in a plan."""

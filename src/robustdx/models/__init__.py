@@ -11,18 +11,21 @@ from robustdx.models.folder import save
 from robustdx.models.load import load, new
 from robustdx.models.smoothed import Smoothed
 from robustdx.models.spec import ModelSpec
+from robustdx.models.watched import Detector, Watched
 
 __all__ = [
     "CNN",
     "AttnMel",
     "Averaged",
     "Defended",
+    "Detector",
     "DiagnosticModel",
     "Ensemble",
     "ModelSpec",
     "Purifier",
     "Smoothed",
     "Subject",
+    "Watched",
     "load",
     "new",
     "save",

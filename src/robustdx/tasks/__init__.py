@@ -8,6 +8,7 @@ from robustdx.tasks.multilabel import MultiLabel
 from robustdx.tasks.ordinal import Ordinal
 from robustdx.tasks.protocol import Task, plain
 from robustdx.tasks.targeted import Targeted
+from robustdx.tasks.unnoticed import Unnoticed
 
 TASKS = Catalogue("task", {"binary": Binary, "multiclass": MultiClass, "multilabel": MultiLabel, "ordinal": Ordinal})
 
@@ -28,5 +29,6 @@ __all__ = [
     "Ordinal",
     "Targeted",
     "Task",
+    "Unnoticed",
     "plain",
 ]
