@@ -18,7 +18,7 @@ Judge = Callable[[Tensor, Tensor], Tensor]
 LEVELS = round(EPS * 255)
 ROUNDS = 4
 """One that pushes the right class down, and one towards each rival."""
-LOOKS = 4
+LOOKS = 2
 """Steps between two verdicts."""
 
 

@@ -55,7 +55,7 @@ def inside_robust(judge: Judge, photos: Photos) -> Tensor:
     return seek(_alone(robust()), judge, photos.x, photos.y, steps=100)
 
 
-def by_tones(tones: Callable[[Tensor], Tensor]) -> Attack:
+def by_tones(tones: Callable[[Tensor], Tensor], victim: Callable[[], DiagnosticModel] = undefended) -> Attack:
     """For a fake that maps each pixel by itself: the network is attacked over the tones that a pixel can be given.
 
     `tones` says what becomes of the 256 values. The search moves between the lowest and the highest tone within reach of each
@@ -73,9 +73,14 @@ def by_tones(tones: Callable[[Tensor], Tensor]) -> Attack:
             return values[:, at].gather(0, nearest[None])[0] / 255
 
         box = Box(table[home], reach.amin(0), reach.amax(0), show)
-        return seek(_alone(undefended()), judge, photos.x, photos.y, box)
+        return seek(_alone(victim()), judge, photos.x, photos.y, box, steps=100)
 
     return attack
+
+
+def lit(values: Tensor) -> Tensor:
+    """The thermometer's tone: how many of its 16 thresholds lie below."""
+    return ((values[None] * 4 - 2) > torch.linspace(-1.875, 1.875, 16)[:, None]).float().sum(0) / 16
 
 
 def through_soft_jpeg(judge: Judge, photos: Photos) -> Tensor:
@@ -89,20 +94,20 @@ def over_dither(judge: Judge, photos: Photos) -> Tensor:
     victim = undefended()
 
     def look(z: Tensor, at: Tensor) -> Tensor:
-        dithered = (((z * 7 + torch.rand_like(z)).floor() / 7).clamp(0, 1).detach() for _ in range(4))
+        dithered = (((z * 7 + torch.rand_like(z)).floor() / 7).clamp(0, 1).detach() for _ in range(8))
         return torch.stack([victim(d + z - z.detach()) for d in dithered]).mean(0)
 
-    return seek(look, judge, photos.x, photos.y)
+    return seek(look, judge, photos.x, photos.y, steps=120)
 
 
 def over_places(judge: Judge, photos: Photos) -> Tensor:
-    """Resize and pad with a slope of its own, the mean over four sizes and places."""
+    """Resize and pad with a slope of its own, the mean over eight sizes and places."""
     victim = undefended()
 
     def look(z: Tensor, at: Tensor) -> Tensor:
-        return torch.stack([victim(_placed(z)) for _ in range(4)]).mean(0)
+        return torch.stack([victim(_placed(z)) for _ in range(8)]).mean(0)
 
-    return seek(look, judge, photos.x, photos.y, steps=80)
+    return seek(look, judge, photos.x, photos.y, steps=120)
 
 
 def both_mirrors(judge: Judge, photos: Photos) -> Tensor:
@@ -171,7 +176,8 @@ DEDICATED: dict[str, Attack] = {
     "bit_depth": by_tones(lambda v: (v * 7).round() / 7),
     "lookup": by_tones(lambda v: ((v - 0.04 * (2 * torch.pi * v).sin()) * 24).round() / 24),
     "steep": by_tones(lambda v: (v + 2 / 255 * (2e4 * v).sin()).clamp(0, 1)),
-    "thermometer": by_tones(lambda v: ((v[None] * 4 - 2) > torch.linspace(-1.875, 1.875, 16)[:, None]).float().sum(0) / 16),
+    "thermometer": by_tones(lit),
+    "thermometer_robust": by_tones(lit, robust),
     "jpeg": through_soft_jpeg,
     "hashed_seed": over_dither,
     "resize_pad": over_places,
@@ -180,6 +186,6 @@ DEDICATED: dict[str, Attack] = {
     "cached": past_the_archive,
     **dict.fromkeys(("logit_noise", "saturated", "tempered", "distilled", "quantised", "clipped"), inside),
     **dict.fromkeys(("wrong_sign", "scrambled", "detached", "bait", "border", "k_winners", "remembering"), inside),
-    **dict.fromkeys(("tempered_robust", "bait_robust"), inside_robust),
+    "bait_robust": inside_robust,
 }
 """Which attack knows which fake."""

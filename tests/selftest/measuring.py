@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustdx.attacks import PGD
+from robustdx.attacks import APGD, PGD
+from robustdx.attacks.protocol import Attack
 from robustdx.draws import Draws
 from robustdx.models import DiagnosticModel, still
 from robustdx.selftest.honest import HONEST
@@ -14,7 +15,7 @@ from robustdx.threats import Linf
 from tests.selftest.climbing import seek, wrong
 
 
-def broken_by_climbing(name: str, photos: Photos, *, steps: int = 100) -> Tensor:
+def broken_by_climbing(name: str, photos: Photos, *, steps: int = 60) -> Tensor:
     """(N,): which photos the climb breaks, towards every rival in turn. Draws are those of the image, and known to it."""
     model, draws = HONEST[name](), Draws(0, photos.ids)
 
@@ -27,6 +28,15 @@ def broken_by_climbing(name: str, photos: Photos, *, steps: int = 100) -> Tensor
 
 def naive(model: DiagnosticModel, photos: Photos, *, steps: int = 20) -> Tensor:
     """(N, C, H, W): what PGD finds through the defence as it stands, saved; the attack of somebody who believes the gradient."""
-    threat, draws = Linf(EPS), Draws(0, photos.ids)
+    return _found(PGD(steps=steps), model, photos)
+
+
+def sound(model: DiagnosticModel, photos: Photos) -> Tensor:
+    """The same of APGD on the difference of logits ratio: what an honest defence is claimed to be worth."""
+    return _found(APGD(loss="dlr"), model, photos)
+
+
+def _found(attack: Attack, model: DiagnosticModel, photos: Photos) -> Tensor:
+    threat = Linf(EPS)
     with still(model):
-        return threat.snap(PGD(steps=steps)(model, photos.x, photos.y, threat, draws), photos.x)
+        return threat.snap(attack(model, photos.x, photos.y, threat, Draws(0, photos.ids)), photos.x)

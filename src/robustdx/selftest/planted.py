@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast, final
+from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +52,7 @@ def cnn_of(model: DiagnosticModel) -> CNN:
     """
     if not isinstance(model.network, CNN):
         raise ModelError(f"this defence sits inside the plain CNN, got {type(model.network).__name__}: give a model around a CNN")
-    return cast(CNN, model.network)
+    return model.network
 
 
 def tied(y: Tensor, x: Tensor) -> Tensor:

@@ -48,14 +48,8 @@ _ALL = (
         "batch_norm", inside.batch_norm, "Batch norm goes by the batch, in eval mode too.", "Who stands beside an image decides its answer."
     ),
     Planted("cached", memory.cached, "Answers from an archive for images like known ones.", "A stored answer has no slope."),
-    Planted(
-        "tempered_robust",
-        answers.tempered,
-        "As tempered, around a network that is worth half of it.",
-        "Only the surplus is fake.",
-        "robust",
-    ),
-    Planted("bait_robust", gradients.bait, "As bait, around a network that is worth half of it.", "Only the surplus is fake.", "robust"),
+    Planted("thermometer_robust", pixels.thermometer, "As thermometer, around the robust network.", "Only the surplus is fake.", "robust"),
+    Planted("bait_robust", gradients.bait, "As bait, around the robust network.", "Only the surplus is fake.", "robust"),
     Planted("remembering", memory.remembering, "Repeats its first answer for images like earlier ones.", "The attacker asks too often."),
 )
 FAKES: dict[str, Planted] = {planted.name: planted for planted in _ALL}
