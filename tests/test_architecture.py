@@ -16,7 +16,7 @@ FLOORS = {
     3: ("attacks", "perturbations", "purifiers", "detectors", "metrics", "analyses"),
     4: ("training",),
     5: ("auditing",),
-    6: ("report",),
+    6: ("report", "selftest"),
     7: ("api", "cli", "__init__", "demo"),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
