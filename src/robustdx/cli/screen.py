@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from robustdx.selftest.examination import Grade
 
 
 class Screen:
@@ -62,6 +65,8 @@ class Screen:
             numbers = [_number(cell["metrics"].get(name)) for name in ("accuracy", "balanced_accuracy")]
             table.add_row(Text(cell["attack"]), eps, *numbers[0], *numbers[1])
         self.out.print(table)
+        doubt = results["escalation"]
+        self.out.print(f"Robust accuracy {doubt['verdict']}. {doubt['why']}", style="yellow" if doubt["verdict"] != "established" else None)
 
     def certified(self, results: Mapping[str, Any]) -> None:
         """How many answers are right and proved to hold, by the length of the change."""
@@ -69,6 +74,19 @@ class Screen:
         for point in results["curve"]:
             table.add_row(f"{point['radius']:.4g}", *_number(point))
         self.out.print(table)
+
+    def grades(self, grades: Sequence[Grade]) -> None:
+        """What the auditor made of each planted defence, and how the examination went."""
+        table = Table("planted defence", "", "claimed", "left", "known", "verdict", "flags", "")
+        for g in grades:
+            shares = (f"{share:.3f}" for share in (g.claimed, g.left, g.known))
+            kind, flags = "honest" if g.honest else "fake", "; ".join(g.seen)
+            table.add_row(Text(g.name), kind, *shares, g.verdict, flags, "ok" if g.passed else "FAILED")
+        self.out.print(table)
+        fakes, honest = [g for g in grades if not g.honest], [g for g in grades if g.honest]
+        broken, doubted, kept = sum(g.broken for g in fakes), sum(g.passed for g in fakes), sum(g.passed for g in honest)
+        self.out.print(f"Of {len(fakes)} fakes {broken} were broken to within a point of what is known, {doubted} that or not established.")
+        self.out.print(f"Of {len(honest)} honest defences {kept} were kept.")
 
     def alarms(self, results: Mapping[str, Any]) -> None:
         """What a test of detectors found, and its sentence."""

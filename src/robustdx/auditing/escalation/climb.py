@@ -33,6 +33,8 @@ class Escalation:
     clean: Mapping[str, Row]
     before: Sequence[Mapping[str, Row]]
     """Records of the plan's attacks at this budget, by id; one that was shown drawn images only has only those."""
+    kept: dict[str, Images] | None = None
+    """Where it is given: by id, the saved image of each that a step made worse, (C, H, W)."""
 
     def __call__(self, batch: Batch, n: int) -> list[Row]:
         """A row per image: the worst that anything did to it, with the step that did it."""
@@ -60,7 +62,8 @@ class Escalation:
         """One step on a part of the batch; what it made worse replaces what was there."""
         if step.view is None or step.attack is None:
             judge = Judge(self.judge, step.submissions)
-            tries = [handed_in(images[part.at], part.batch, [rows[i] for i in part.at.tolist()], judge, self.seed) for images in found]
+            before = [rows[i] for i in part.at.tolist()]
+            tries = [(handed_in(images[part.at], part.batch, before, judge, self.seed), images[part.at]) for images in found]
         else:
             subject = Subject(step.view.model)
             subject.room = room
@@ -68,11 +71,15 @@ class Escalation:
                 subject, part.batch, part.clean, step.attack, self.threat, f"escalation: {step.name}", self.seed, Judge(self.judge)
             )
             found.append(_scattered(images, part.at, room))
-            tries = [made]
-        for made in tries:
-            for i, row in zip(part.at.tolist(), made, strict=True):
-                worse = {**row, "member": step.name} if badness(row) > badness(rows[i]) else {}
-                rows[i] = {**rows[i], **worse, **{key: rows[i][key] + row[key] for key in ("forwards", "backwards")}}
+            tries = [(made, images)]
+        for made, images in tries:
+            for i, row, image in zip(part.at.tolist(), made, images, strict=True):
+                spent = {key: rows[i][key] + row[key] for key in ("forwards", "backwards")}
+                if badness(row) > badness(rows[i]):
+                    rows[i] = {**row, "member": step.name}
+                    if self.kept is not None:
+                        self.kept[row["id"]] = image
+                rows[i] = {**rows[i], **spent}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from robustdx.attacks import Attack
 from robustdx.auditing.cell import Batch, Row, attacked_rows, clean_rows
 from robustdx.auditing.escalation.climb import PLAIN, Escalation
@@ -16,6 +18,7 @@ from robustdx.auditing.evidence import Evidence
 from robustdx.models import DiagnosticModel, still
 from robustdx.models.crafting import Subject
 from robustdx.records import ESCALATION, Cell, table
+from robustdx.tensors import Images
 from robustdx.threats import Threat
 
 
@@ -28,6 +31,8 @@ class Examined:
     """After the plain attack."""
     rows: Sequence[Row]
     """After the escalation."""
+    images: Images
+    """The saved images of `rows`: the worst of each, or the clean one."""
     judgement: dict[str, Any]
     """As in results.json: verdict, why, flags, steps, staircase, trial."""
 
@@ -39,7 +44,7 @@ def examine(model: DiagnosticModel, batch: Batch, attack: Attack, threat: Threat
     """
     with still(model):
         clean = clean_rows(model, batch, seed)
-        claimed, _ = attacked_rows(Subject(model), batch, clean, attack, threat, "plain", seed)
+        claimed, saved = attacked_rows(Subject(model), batch, clean, attack, threat, "plain", seed)
         right = [n for n, row in enumerate(clean) if row["clean_decision"] == [int(v) for v in row["label"]]][:MOST]
         few = batch.only(batch.y.new_tensor(right).long())
         found = trial(model, few, threat, seed)
@@ -47,6 +52,8 @@ def examine(model: DiagnosticModel, batch: Batch, attack: Attack, threat: Threat
         settings = {"name": ESCALATION, "members": [{"name": PLAIN}, *({"name": step.name} for step in made)]}
         cell = Cell(ESCALATION, "", threat.eps, "test", settings, early_stop=True, verdict="saved")
         before = {row["id"]: row for row in claimed}
-        rows = Escalation(model, made, threat, cell, seed, {row["id"]: row for row in clean}, [before])(batch, 0)
+        kept = dict(zip(batch.ids, saved, strict=True))
+        rows = Escalation(model, made, threat, cell, seed, {row["id"]: row for row in clean}, [before], kept)(batch, 0)
     words = {**found.words(), "steps": [{"name": step.name, "why": step.why} for step in made]}
-    return Examined(clean, claimed, rows, judged(words, [Evidence.read(cell, table(rows), None)]))
+    images = torch.stack([kept[i] for i in batch.ids])
+    return Examined(clean, claimed, rows, images, judged(words, [Evidence.read(cell, table(rows), None)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from robustdx.auditing.escalation.sample import MEANS, Sample, Slope, outputs, s
 from robustdx.auditing.escalation.views import View
 from robustdx.models import DiagnosticModel
 from robustdx.tensors import Outputs
+from robustdx.threats import everywhere
 
 SAME = 1e-3
 """How far two answers to one image may differ, as a share of the largest logit, and still be one answer: float32 in another batch."""
@@ -84,18 +85,22 @@ def _alone(model: DiagnosticModel, sample: Sample, together: Outputs) -> bool:
 
 
 def _forgets(model: DiagnosticModel, sample: Sample) -> bool:
-    """Whether a fresh copy answers a neighbour of the images as one does that has seen the images themselves."""
-    near = Sample(_neighbours(sample), sample.y, sample.threat, sample.draws)
+    """Whether a copy answers neighbours of images as one does that has just seen the images themselves.
+
+    The images are mirrored: what the model has seen of them so far it may have stored already.
+    """
+    seen = replace(sample, x=sample.x.flip(-1), threat=everywhere(sample.threat))
+    near = replace(seen, x=_neighbours(seen))
     try:
         fresh, used = copy.deepcopy(model), copy.deepcopy(model)
     except (RuntimeError, TypeError, NotImplementedError, copy.Error):
         return True  # a program that cannot be copied has no memory that could be seen
-    outputs(used, sample, 0)
+    outputs(used, seen, 0)
     return same(outputs(fresh, near, 0), outputs(used, near, 0))
 
 
 def _flat(model: DiagnosticModel, sample: Sample, once: Outputs) -> float:
-    near = outputs(model, Sample(_neighbours(sample), sample.y, sample.threat, sample.draws), 0)
+    near = outputs(model, replace(sample, x=_neighbours(sample)), 0)
     return float((near == once).all(1).float().mean())
 
 

@@ -12,7 +12,7 @@ from robustdx.auditing.cell import Batch, Row, clean_rows
 from robustdx.auditing.escalation.climb import Escalation, badness
 from robustdx.auditing.escalation.probes import Probes, probe
 from robustdx.auditing.escalation.sample import Sample
-from robustdx.auditing.escalation.steps import Step, best_view, steps, without_gradient
+from robustdx.auditing.escalation.steps import STRONG, Step, best_view, steps, without_gradient
 from robustdx.auditing.escalation.views import View, views
 from robustdx.models import DiagnosticModel
 from robustdx.records import Cell
@@ -22,7 +22,9 @@ VERDICT = ("verdict",)
 """The name of the draws that a verdict is made with."""
 FEW = 8
 """Images whose budget is raised until none of them stands."""
-DOUBLINGS = 12
+RAISES = 7
+"""How often."""
+FACTOR = 4
 
 
 @dataclass(frozen=True)
@@ -81,25 +83,25 @@ def _climb(
 def _larger(
     model: DiagnosticModel, found: list[View], probes: Probes, batch: Batch, threat: Threat, seed: int, rows: Sequence[Row]
 ) -> list[tuple[float, int, int]]:
-    """Doubled budgets, until nothing stands or there is nothing larger: a sound attack ends at 0."""
+    """Larger budgets, until nothing stands or there is nothing larger: a sound attack ends at 0."""
     best = best_view(found, probes)
     places = [n for n, row in enumerate(rows) if badness(row) < 1][:FEW]
     some, rungs, left = batch.only(torch.tensor(places, dtype=torch.long)), [], len(places)
-    for eps in _doubled(threat):
+    for eps in _raised(threat):
         if not left:
             break
         ball, clean = replace(threat, eps=eps), {row["id"]: row for row in clean_rows(model, some, seed)}  # type: ignore[type-var]
-        made = steps(model, found, probes, eps, VERDICT, trusted=True) if best is not None else []
+        made = [Step("followed", best, STRONG, "")] if best is not None else []
         asked = [Step("asked", found[0], attack, "") for attack in without_gradient(found[0], samples=16, queries=100)]
         left = _standing(_climb(model, [*made, *asked], some, ball, seed, clean, []))
         rungs.append((eps, left, len(places)))
     return rungs
 
 
-def _doubled(threat: Threat) -> list[float]:
+def _raised(threat: Threat) -> list[float]:
     largest = 1.0 if isinstance(everywhere(threat), Linf) else float("inf")
-    doubled = [threat.eps * 2**n for n in range(1, DOUBLINGS)]
-    return [eps for eps in doubled if eps < largest] + ([largest] if largest == 1.0 else [])
+    raised = [threat.eps * FACTOR**n for n in range(1, RAISES)]
+    return [eps for eps in raised if eps < largest] + ([largest] if largest == 1.0 else [])
 
 
 def _standing(rows: Sequence[Row]) -> int:
