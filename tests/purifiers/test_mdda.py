@@ -40,7 +40,8 @@ def test_same_seed_any_batch_size_the_same_image_to_the_bit(settings):
     assert torch.equal(together, torch.cat([mdda(x[i : i + 1], DRAWS.take([i])) for i in range(len(x))]))
     assert torch.equal(together[[4, 1, 3]], mdda(x[[4, 1, 3]], DRAWS.take([4, 1, 3])))
     assert not torch.equal(together, mdda(x, Draws(1, IDS)))
-    assert together.shape == x.shape and together.min() >= 0 and together.max() <= 1
+    assert together.shape == x.shape
+    assert 0 <= together.min() <= together.max() <= 1
 
 
 @pytest.mark.parametrize("settings", [{}, {"schedule": "variance-preserving", "rof_coupled": True, "samples": 2}])
@@ -89,8 +90,8 @@ def test_another_denoiser_takes_rofs_place():
 
 
 def test_it_says_whether_it_is_random_and_differentiable():
-    assert MDDA().random and MDDA().differentiable
-    assert not MDDA(sigma=0).random and not MDDA(blocks=0).random
+    assert (MDDA().random, MDDA().differentiable) == (True, True)
+    assert not any(mdda.random for mdda in (MDDA(sigma=0), MDDA(blocks=0)))
     assert not MDDA(denoiser=lambda x, draws: x.round()).differentiable
 
 
@@ -99,7 +100,8 @@ def test_a_model_behind_it_has_a_gradient():
     model = Defended(DiagnosticModel(network, MultiClass(tuple("abc")), size=(24, 24)), MDDA(**SMALL))
     x = images().requires_grad_()
     (grad,) = torch.autograd.grad(model(x, DRAWS).logsumexp(1).sum(), x)
-    assert grad.isfinite().all() and grad.any()
+    assert grad.isfinite().all()
+    assert grad.any()
 
 
 def test_noise_is_normal_and_each_images_own():
@@ -144,7 +146,7 @@ def test_what_means_nothing_is_refused(settings, words):
 
 
 def test_an_image_too_small_is_refused_with_the_size_that_is_needed():
-    with pytest.raises(ImageError, match="at least 6 x 6 pixels for the scale 0.25, got 5 x 5"):
+    with pytest.raises(ImageError, match=r"at least 6 x 6 pixels for the scale 0\.25, got 5 x 5"):
         MDDA()(images(side=5), DRAWS)
     assert MDDA()(images(side=6), DRAWS).shape == (6, 3, 6, 6)
     with pytest.raises(ImageError, match="smoothing"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, final
+from typing import Literal, final
 
+import torch
 from torch.nn.functional import interpolate
 from torchvision.transforms.functional import gaussian_blur
 
@@ -18,6 +19,8 @@ from robustdx.purifiers.rof import Gradient, denoised
 from robustdx.purifiers.rof.purifier import require_rof
 from robustdx.tensors import Images
 
+CHUNK = 4
+"""Images that go together on the processor, so that those of the pyramid stay in its cache. The answer is the same for any number."""
 SMALLEST = 2
 """Pixels that the smallest image of the pyramid needs on each side: denoising looks at neighbours."""
 
@@ -30,9 +33,9 @@ class MDDA:
         x_s = resize(x, s);   blocks times:  d_s = ROF(x_s + sigma * e),   x_s = own * d_s + (1 - own) * mean of resized neighbours' d
         answer = smooth(mean of the x_s resized to x), clipped to [0, 1]
 
-    The paper's values were not available for most settings, and no code was published: each field says so, and its default is ours. Cost: the
-    denoising of sum(s^2) * blocks images; no network is asked. Exactly differentiable: every part is, the noise being a constant.
-    Averaging the network's answers over several draws is `Averaged(Defended(model, mdda))`.
+    The paper's values were not available for most settings, and no code was published: each field says so, and its default is ours.
+    Cost: the denoising of sum(s^2) * blocks images; no network is asked. Exactly differentiable: every part is, the noise being a
+    constant. `samples` averages purified images; to average the network's answers over draws there is `Averaged(Defended(model, mdda))`.
 
     Raises:
         ImageError: an image too small for the smallest scale.
@@ -47,8 +50,8 @@ class MDDA:
     growth: float = 1.0
     """By what factor sigma grows from block to block. Whether it does in the paper is not known."""
     schedule: Literal["additive", "variance-preserving"] = "additive"
-    """"additive": x + sigma * e. "variance-preserving": contrast about 0.5 is first lowered by sqrt(1 - 4 sigma^2), as diffusion models do it,
-    and restored after the denoising. Which of them the paper means is not known."""
+    """"additive": x + sigma * e. "variance-preserving": contrast about 0.5 is first lowered by sqrt(1 - 4 sigma^2), as diffusion models
+    do it, and restored after the denoising. Which of them the paper means is not known."""
     rof_weight: float = 0.05
     """Weight of the denoising, as scikit-image's denoise_tv_chambolle takes it, on every scale; 0 for none. The paper's is not known."""
     rof_iterations: int = 40
@@ -87,15 +90,20 @@ class MDDA:
         _require(self.smoothing >= 0, f"smoothing must be at least 0 (0: none), got {self.smoothing:g}")
         _require(self.samples >= 1, f"samples must be at least 1, got {self.samples}")
         preserving, most = self.schedule == "variance-preserving", self._sigma(max(0, self.blocks - 1))
-        _require(not preserving or max(most, self.sigma) < 0.5, f"a variance-preserving sigma must stay below 0.5 in every block, got {most:g}")
+        _require(
+            not preserving or max(most, self.sigma) < 0.5, f"a variance-preserving sigma must stay below 0.5 in every block, got {most:g}"
+        )
 
     def __call__(self, x: Images, draws: Draws) -> Images:
         self._require_size(x)
-        x = x.contiguous()
-        total = self._purified(x, draws.fork("sample", 0))
-        for i in range(1, self.samples):
-            total = total + self._purified(x, draws.fork("sample", i))
-        return total / self.samples
+        if not len(x):
+            return x
+        size = CHUNK if x.device.type == "cpu" and not torch.compiler.is_compiling() else len(x)
+        parts = [slice(i, i + size) for i in range(0, len(x), size)]
+        return torch.cat([self._averaged(x[part].contiguous(), draws.take(range(len(x))[part])) for part in parts])
+
+    def _averaged(self, x: Images, draws: Draws) -> Images:
+        return _sum([self._purified(x, draws.fork("sample", i)) for i in range(self.samples)]) / self.samples
 
     def _purified(self, x: Images, draws: Draws) -> Images:
         pyramid = [resized(x, _sides(x, scale)) for scale in sorted(self.scales)]
@@ -126,7 +134,10 @@ class MDDA:
         mixed = []
         for i, x in enumerate(pyramid):
             near = [resized(pyramid[j], _sides(x)) for j in (i - 1, i + 1) if 0 <= j < len(pyramid)]
-            mixed.append(self.own * x + (1 - self.own) / len(near) * _sum(near))
+            mix = self.own * x
+            for y in near:
+                mix = mix.add(y, alpha=(1 - self.own) / len(near))
+            mixed.append(mix)
         return mixed
 
     def _sigma(self, n: int) -> float:

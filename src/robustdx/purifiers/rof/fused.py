@@ -20,7 +20,7 @@ State = tuple[np.ndarray, np.ndarray]
 
 def fits(x: Images) -> bool:
     """Whether the kernels may be used: on the processor, in float32, and not while a program is traced or exported."""
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
     return x.device.type == "cpu" and x.dtype == torch.float32 and not traced
 
 

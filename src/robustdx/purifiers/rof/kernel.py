@@ -23,7 +23,7 @@ _RELAXED = {"contract", "arcp", "afn", "nsz"}
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile when called; kept on disk where numba finds a place to write, else made anew in each process."""
-    settings = {"nogil": True, "fastmath": _RELAXED, "error_model": "numpy"}
+    settings: dict[str, Any] = {"nogil": True, "fastmath": _RELAXED, "error_model": "numpy"}
     try:
         return njit(cache=True, **settings)(function)
     except (RuntimeError, OSError):
