@@ -11,8 +11,8 @@ from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.purifiers import PURIFIERS, ROF
 from robustdx.purifiers.rof import denoised
+from robustdx.purifiers.rof.backward import checkpointed, implicit
 from robustdx.purifiers.rof.dual import gathered, slopes, unrolled
-from robustdx.purifiers.rof.implicit import implicit
 
 DRAWS = Draws(0, ("a", "b"))
 
@@ -93,8 +93,8 @@ def test_any_number_of_steps_goes_back_whole(steps):
     """The way back keeps some states and makes the others again: no number of them may fall between."""
     x = images(1, 1, 7, 6).requires_grad_()
     (fast,) = torch.autograd.grad(denoised(x, 0.1, steps + 1).square().sum(), x)
-    for checkpointing in (True, False):
-        (plain,) = torch.autograd.grad(unrolled(x, 0.1, steps, False, checkpointing).square().sum(), x)
+    for form in (unrolled, checkpointed):
+        (plain,) = torch.autograd.grad(form(x, 0.1, steps, False).square().sum(), x)
         torch.testing.assert_close(fast, plain, atol=1e-5, rtol=1e-4)
 
 

@@ -5,12 +5,9 @@ The dual variable p has shape (2, B, C, H, W): one part for rows, one for column
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from torch.utils.checkpoint import checkpoint
 
 from robustdx.tensors import Images
 
@@ -52,15 +49,6 @@ def descend(x: Images, p: Tensor, steps: int, weight: float, coupled: bool) -> T
     return p
 
 
-def unrolled(x: Images, weight: float, steps: int, coupled: bool, checkpointing: bool = True) -> Images:
-    """The image after so many dual steps. Autograd goes back through every one of them.
-
-    With checkpointing about 2 * sqrt(steps) states are kept in place of all, for one more way forward.
-    """
-    p = x.new_zeros((2, *x.shape))
-    if not (checkpointing and x.requires_grad and torch.is_grad_enabled()):
-        return x + gathered(descend(x, p, steps, weight, coupled))
-    stride = max(1, math.isqrt(steps))
-    for done in range(0, steps, stride):
-        p = checkpoint(descend, x, p, min(stride, steps - done), weight, coupled, use_reentrant=False, preserve_rng_state=False)
-    return x + gathered(p)
+def unrolled(x: Images, weight: float, steps: int, coupled: bool) -> Images:
+    """The image after so many dual steps. Autograd keeps every one of them, about ten images each."""
+    return x + gathered(descend(x, x.new_zeros((2, *x.shape)), steps, weight, coupled))

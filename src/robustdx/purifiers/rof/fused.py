@@ -25,7 +25,7 @@ def fits(x: Images) -> bool:
 
 
 def fused(x: Images, weight: float, steps: int, coupled: bool, implicit: bool) -> Images:
-    """The image after so many dual steps; its gradient is that of `dual.unrolled` or `implicit.implicit`."""
+    """The image after so many dual steps; its gradient is that of `dual.unrolled` or `backward.implicit`."""
     return _Fused.apply(x, _Setting(weight, steps, coupled), implicit)
 
 

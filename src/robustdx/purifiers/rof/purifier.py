@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
+import torch
+
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
+from robustdx.purifiers.rof.backward import checkpointed, implicit
 from robustdx.purifiers.rof.dual import unrolled
 from robustdx.purifiers.rof.fused import fits, fused
-from robustdx.purifiers.rof.implicit import implicit
 from robustdx.tensors import Images
 
 Gradient = Literal["unrolled", "implicit"]
@@ -54,7 +56,9 @@ def denoised(x: Images, weight: float, iterations: int, coupled: bool = False, g
         return x
     if fits(x):
         return fused(x, weight, steps, coupled, gradient == "implicit")
-    return (implicit if gradient == "implicit" else unrolled)(x, weight, steps, coupled)
+    if not (x.requires_grad and torch.is_grad_enabled()) or torch.compiler.is_compiling():
+        return unrolled(x, weight, steps, coupled)
+    return (implicit if gradient == "implicit" else checkpointed)(x, weight, steps, coupled)
 
 
 def require_rof(weight: float, iterations: int) -> None:
