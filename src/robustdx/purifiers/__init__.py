@@ -11,10 +11,12 @@ from robustdx.purifiers.feature_squeezing import FeatureSqueezing
 from robustdx.purifiers.gaussian import Gaussian
 from robustdx.purifiers.jpeg import JPEG
 from robustdx.purifiers.jpeg_differentiable import JPEGDifferentiable
+from robustdx.purifiers.mdda import MDDA
 from robustdx.purifiers.median import Median
 from robustdx.purifiers.non_local_means import NonLocalMeans
 from robustdx.purifiers.pixel_deflection import PixelDeflection
 from robustdx.purifiers.resize_pad import ResizePad
+from robustdx.purifiers.rof import ROF
 from robustdx.purifiers.straight_through import StraightThrough
 from robustdx.purifiers.super_resolution import SuperResolution
 from robustdx.purifiers.total_variation import TotalVariation
@@ -26,14 +28,16 @@ PURIFIERS = Catalogue(
     {"jpeg": JPEG, "jpeg-differentiable": JPEGDifferentiable, "bit-depth": BitDepth, "feature-squeezing": FeatureSqueezing}
     | {"gaussian": Gaussian, "median": Median, "bilateral": Bilateral, "non-local-means": NonLocalMeans, "wavelet": Wavelet}
     | {"total-variation": TotalVariation, "resize-pad": ResizePad, "pixel-deflection": PixelDeflection}
-    | {"super-resolution": SuperResolution, "denoiser": Denoiser, "diffusion": Diffusion, "chain": Chain},
+    | {"mdda": MDDA, "rof": ROF, "super-resolution": SuperResolution, "denoiser": Denoiser, "diffusion": Diffusion, "chain": Chain},
     role=Purifier,
 )
 """The purifiers by the name that plans use. Adding one is a file and a line here; tests/contracts apply themselves."""
 
 __all__ = [
     "JPEG",
+    "MDDA",
     "PURIFIERS",
+    "ROF",
     "Bilateral",
     "BitDepth",
     "Chain",
