@@ -1,4 +1,4 @@
-"""The known answers: `python -m tests.selftest.measure [NAME ...]` writes tests/selftest/known.json and prints it as a table.
+"""The known answers: `python -m tests.selftest.measure [NAME ...]` writes src/robustdx/selftest/known.json and prints it as a table.
 
 Clean accuracy over 256 test photos; all else over the first 64: PGD-20 through the defence, what is claimed (of a fake the
 same, of an honest one APGD-DLR), and the dedicated attack. What is named is measured again, the others stay as they are.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from robustdx.draws import Draws
 from robustdx.models import DiagnosticModel
+from robustdx.selftest.examination import KNOWN
 from robustdx.selftest.fakes import FAKES
 from robustdx.selftest.honest import HONEST
 from robustdx.selftest.planted import Planted
@@ -22,7 +22,6 @@ from robustdx.selftest.victims import EPS, Photos, photos
 from tests.selftest.dedicated import SUBMISSIONS, broken_by
 from tests.selftest.measuring import broken_by_climbing, naive, sound
 
-KNOWN = Path(__file__).parent / "known.json"
 COUNT, MORE = 64, 256
 TOLD = ("clean", "naive", "claimed", "dedicated")
 
