@@ -67,7 +67,7 @@ def test_a_network_and_a_torch_data_set_in_memory(tmp_path):
     assert results["data"]["kind"] == "multiclass"
     assert results == json.loads((tmp_path / "run" / "results.json").read_text())
     assert (tmp_path / "run" / "report.html").is_file()
-    assert told[-1] == ("fgsm at 64/255", 48, 48)
+    assert told[-1] == ("escalation at 64/255", 72, 72)
 
 
 def test_pillow_images_give_the_same_numbers(tmp_path):
@@ -145,7 +145,7 @@ def test_intervals_are_drawn_over_patients(tmp_path):
 def test_attacks_by_name_as_tables_or_as_they_are(tmp_path):
     attacks = ["fgsm", {"name": "bim", "steps": 2}, robustdx.PGD(steps=2, restarts=2)]
     results = robustdx.audit(Brightest(), pairs(), out=tmp_path / "run", **(QUICK | {"attacks": attacks}))
-    assert [c["attack"] for c in results["cells"]] == ["clean", "bim", "fgsm", "pgd", "worst"]
+    assert [c["attack"] for c in results["cells"]] == ["clean", "bim", "escalation", "fgsm", "pgd", "worst"]
     assert cell(results, "pgd")["settings"]["restarts"] == 2
 
 
@@ -186,7 +186,7 @@ def test_a_folder_belongs_to_what_was_audited_in_it(change, tmp_path):
 
 class Silent(Brightest):
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x).detach()
+        return nn.functional.one_hot(super().forward(x).argmax(1), 3).float()
 
 
 class Undecided(Brightest):
@@ -209,7 +209,7 @@ REFUSED = {
     "an unknown attack": (Brightest(), pairs(), {"attacks": ["pdg"]}, PlanError, "did you mean pgd"),
     "outputs that mean nothing": (Brightest(), pairs(), {"outputs": "scores"}, PlanError, "logits, probabilities"),
     "mean without std": (Brightest(), pairs(), {"mean": [0.5] * 3}, PlanError, "both mean and std"),
-    "no gradient": (Silent(), pairs(), {}, ModelError, "gradient"),
+    "no gradient": (Silent(), pairs(), {"escalation": False}, ModelError, "gradient"),
     "NaN outputs": (Undecided(), pairs(), {}, ModelError, "NaN"),
     "another size than the network takes": (nn.Sequential(nn.Flatten(), nn.Linear(3, 3)), pairs(), {}, ModelError, "another size"),
 }

@@ -128,7 +128,7 @@ def test_an_attack_may_be_called_anything(label, robustdx, model, specimens, tmp
     """The name stands in the report as it is, and no file is written outside the run."""
     plan, run = tmp_path / "plan.toml", tmp_path / "deep" / "run"
     plan.write_text(f'bootstrap = 100\neps = ["32/255"]\nattacks = [{{ name = "fgsm", label = "{label}" }}]\n', encoding="utf-8")
-    outcome = robustdx("audit", plan, *model, "--data", specimens["folder"], "--out", run)
+    outcome = robustdx("audit", plan, *model, "--data", specimens["folder"], "--no-escalation", "--out", run)
     assert outcome.status == 0, outcome.err
     assert label in outcome.err
     assert [c["attack"] for c in json.loads((run / "results.json").read_text(encoding="utf-8"))["cells"]][1] == label

@@ -72,7 +72,7 @@ def test_every_pair_gives_a_report(form, data, forms, specimens, robustdx, quick
     assert (run / "report.html").stat().st_size > 10_000
     results = json.loads((run / "results.json").read_text())
     cells = {cell["attack"]: cell for cell in results["cells"]}
-    assert set(cells) == {"clean", "fgsm", "worst"}
+    assert set(cells) == {"clean", "fgsm", "escalation", "worst"}
     assert {cell["images"] for cell in cells.values()} == {len(CLASSES)}
     assert cells["clean"]["patients"] == (None if data == "medmnist" else 12)
     assert cells["clean"]["metrics"]["accuracy"]["value"] >= 0.9 > cells["worst"]["metrics"]["accuracy"]["value"]

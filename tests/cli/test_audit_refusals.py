@@ -144,7 +144,10 @@ MODELS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "a function that is not there": (lambda path, model, data: ["--model", "klinik:Net", "--trust-code", *data], ("klinik", "import")),
     "NaN outputs": (written_network("return x.mean((2, 3))[:, :2] * float('nan')"), ("NaN",)),
     "outputs of another shape": (written_network("return x.mean((2, 3))"), ("(B, 1)", "number of classes")),
-    "no gradient": (written_network("return x.mean((2, 3))[:, :2].detach()"), ("gradient", "detach")),
+    "no gradient": (
+        lambda *given: [*written_network("return torch.eye(2)[x.mean((2, 3))[:, :2].argmax(1)]")(*given), "--no-escalation"],
+        ("gradient", "argmax"),
+    ),
 }
 
 

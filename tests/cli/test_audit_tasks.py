@@ -115,6 +115,7 @@ def test_validation_images_fix_the_operating_point(images, model, robustdx, quic
     assert {(c["attack"], c["split"]) for c in results["cells"]} == {
         ("clean", "test"),
         ("fgsm", "test"),
+        ("escalation", "test"),
         ("worst", "test"),
         ("clean", "val"),
     }

@@ -37,3 +37,11 @@ def test_backward_it_is_the_identity(model):
     torch.testing.assert_close(through, bare)
     (hidden,) = torch.autograd.grad(Defended(model, four_levels)(x, DRAWS).logsumexp(1).sum(), x)
     assert not hidden.any()
+
+
+def test_a_stand_in_gives_the_gradient_and_not_the_answer():
+    x = X.clone().requires_grad_()
+    through = StraightThrough(four_levels, lambda x, draws: 3 * x)(x, DRAWS)
+    assert torch.equal(through, four_levels(X, DRAWS))
+    (grad,) = torch.autograd.grad(through.sum(), x)
+    assert torch.equal(grad, torch.full_like(X, 3))

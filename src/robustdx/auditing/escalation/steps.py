@@ -101,6 +101,7 @@ def _put_back(found: list[View], probes: Probes) -> Iterator[Step]:
         return
     reasons = {
         views.THROUGH: "the purifier on the way forward, the identity on the way back (BPDA)",
+        views.STAND_IN: "the purifier on the way forward, a known one that does nearly the same on the way back (BPDA)",
         views.RECONNECTED: "a gradient for every operation that has none, or a false one (BPDA inside the model)",
     }
     for view in found[1:]:
@@ -116,6 +117,6 @@ def _over_draws(best: View, probes: Probes, path: tuple[str, ...]) -> Iterator[S
 
 
 def _without_gradient(own: View) -> Iterator[Step]:
-    for attack in without_gradient(own, samples=100, queries=1000):
+    for attack in without_gradient(own, samples=100, queries=500):
         name = "random images" if isinstance(attack, RandomSearch) else "queries"
         yield Step(name, own, attack, "an adversary who only asks: what it finds, a sound gradient would have found")

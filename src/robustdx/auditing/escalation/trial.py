@@ -13,8 +13,9 @@ from robustdx.auditing.escalation.climb import Escalation, badness
 from robustdx.auditing.escalation.probes import Probes, probe
 from robustdx.auditing.escalation.sample import Sample
 from robustdx.auditing.escalation.steps import STRONG, Step, best_view, steps, without_gradient
-from robustdx.auditing.escalation.views import View, views
+from robustdx.auditing.escalation.views import OWN, View, nearest_stand_in, views
 from robustdx.models import DiagnosticModel
+from robustdx.purifiers import PURIFIERS, Purifier
 from robustdx.records import Cell
 from robustdx.threats import Linf, Threat, everywhere
 
@@ -34,11 +35,13 @@ class Trial:
     eps: float
     probes: Probes
     standing: int
-    """Images of the sample that stand after every step that follows a gradient."""
+    """Images of the sample that stand after every step that follows a gradient; 0 where it is not smooth, and that was not tried."""
     beyond: int
     """Those of them that a search without gradients then broke."""
     larger: Sequence[tuple[float, int, int]]
     """Larger budgets: eps, images that stand there, of how many."""
+    stand_in: Purifier | None = None
+    """What does nearly what the model's purifier does, and has a gradient."""
 
     @property
     def trusted(self) -> bool:
@@ -46,31 +49,36 @@ class Trial:
 
     def steps(self, model: DiagnosticModel, eps: float) -> list[Step]:
         """The steps for every image at this eps."""
-        return steps(model, views(model), self.probes, eps, VERDICT, trusted=self.trusted)
+        return steps(model, views(model, self.stand_in), self.probes, eps, VERDICT, trusted=self.trusted)
 
     def words(self) -> dict[str, Any]:
         found = {"eps": self.eps, "standing": self.standing, "beyond": self.beyond, "larger": [list(rung) for rung in self.larger]}
-        return {**found, "probes": self.probes.words()}
+        return {**found, "probes": self.probes.words(), "stand_in": self.stand_in and PURIFIERS.dump(self.stand_in)}
 
     @classmethod
     def of(cls, words: Mapping[str, Any]) -> Trial:
         larger = [(eps, stand, of) for eps, stand, of in words["larger"]]
-        return cls(words["eps"], Probes.of(words["probes"]), words["standing"], words["beyond"], larger)
+        stand_in = PURIFIERS.parse(words["stand_in"]) if words.get("stand_in") else None
+        return cls(words["eps"], Probes.of(words["probes"]), words["standing"], words["beyond"], larger, stand_in)
 
 
 def trial(model: DiagnosticModel, batch: Batch, threat: Threat, seed: int) -> Trial:
     """Try a model on the images of one small batch."""
     sample = Sample(batch.x, batch.y, batch.facing(threat), batch.draws(seed))
-    found = views(model)
+    stand_in = nearest_stand_in(model, sample.x, sample.draws.fork("stand-in"))
+    found = views(model, stand_in)
     probes = probe(model, found, sample)
+    if not probes.slopes[OWN].smooth:  # then a search without gradients is called for in any case, and need not be tried
+        some = batch.only(torch.arange(min(FEW, len(sample))))
+        return Trial(threat.eps, probes, 0, 0, _larger(model, found, probes, some, threat, seed), stand_in)
     clean = {row["id"]: row for row in clean_rows(model, batch, seed)}
-    gradient = steps(model, found, probes, threat.eps, VERDICT, trusted=True)
-    rows = _climb(model, gradient, batch, threat, seed, clean, [])
-    standing = _standing(rows)
+    rows = _climb(model, steps(model, found, probes, threat.eps, VERDICT, trusted=True), batch, threat, seed, clean, [])
     asked = [Step(f"without gradient {n}", found[0], attack, "") for n, attack in enumerate(without_gradient(found[0]))]
     after = _climb(model, asked, batch, threat, seed, clean, rows)
-    larger = _larger(model, found, probes, batch, threat, seed, after) if _standing(after) else []
-    return Trial(threat.eps, probes, standing, standing - _standing(after), larger)
+    places = [n for n, row in enumerate(after) if badness(row) < 1]
+    some = batch.only(torch.tensor(places[:FEW], dtype=torch.long))
+    larger = _larger(model, found, probes, some, threat, seed) if places else []
+    return Trial(threat.eps, probes, _standing(rows), _standing(rows) - len(places), larger, stand_in)
 
 
 def _climb(
@@ -81,12 +89,10 @@ def _climb(
 
 
 def _larger(
-    model: DiagnosticModel, found: list[View], probes: Probes, batch: Batch, threat: Threat, seed: int, rows: Sequence[Row]
+    model: DiagnosticModel, found: list[View], probes: Probes, some: Batch, threat: Threat, seed: int
 ) -> list[tuple[float, int, int]]:
     """Larger budgets, until nothing stands or there is nothing larger: a sound attack ends at 0."""
-    best = best_view(found, probes)
-    places = [n for n, row in enumerate(rows) if badness(row) < 1][:FEW]
-    some, rungs, left = batch.only(torch.tensor(places, dtype=torch.long)), [], len(places)
+    best, rungs, left = best_view(found, probes), list[tuple[float, int, int]](), len(some.ids)
     for eps in _raised(threat):
         if not left:
             break
@@ -94,7 +100,7 @@ def _larger(
         made = [Step("followed", best, STRONG, "")] if best is not None else []
         asked = [Step("asked", found[0], attack, "") for attack in without_gradient(found[0], samples=16, queries=100)]
         left = _standing(_climb(model, [*made, *asked], some, ball, seed, clean, []))
-        rungs.append((eps, left, len(places)))
+        rungs.append((eps, left, len(some.ids)))
     return rungs
 
 

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
+from robustdx.draws import Draws
 from robustdx.models import Averaged, Defended, DiagnosticModel
 from robustdx.models.jittered import Jittered
 from robustdx.models.known_draws import KnownDraws
 from robustdx.models.reconnected import Reconnected
-from robustdx.purifiers import StraightThrough
+from robustdx.purifiers import Gaussian, JPEGDifferentiable, Median, Purifier, StraightThrough, is_differentiable
+from robustdx.tensors import Images
 
-OWN, THROUGH, RECONNECTED, UNDEFENDED = "as it is", "straight through", "reconnected", "undefended"
+OWN, THROUGH, STAND_IN = "as it is", "straight through", "by a stand-in"
+RECONNECTED, UNDEFENDED = "reconnected", "undefended"
+
+STAND_INS: tuple[Purifier, ...] = (
+    *(JPEGDifferentiable(quality=quality) for quality in (10, 25, 50, 75, 90)),
+    Gaussian(sigma=0.7),
+    Gaussian(sigma=1.5),
+    Median(),
+)
+"""What is known and has a gradient: the one that does nearly what an unknown purifier does stands in for it on the way back."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +36,25 @@ class View:
     """Whether it answers as the model does, and only its gradient differs."""
 
 
-def views(model: DiagnosticModel) -> list[View]:
-    """What can be said of a model before it is tried: its own gradient, and those that stand in for it."""
+def views(model: DiagnosticModel, stand_in: Purifier | None = None) -> list[View]:
+    """The model's own gradient, and those that stand in for it."""
     found = [View(OWN, model, answers=True)]
     if isinstance(model, Defended):
         found.append(View(THROUGH, Defended(model.model, StraightThrough(model.purifier)), answers=True))
+        if stand_in is not None:
+            found.append(View(STAND_IN, Defended(model.model, StraightThrough(model.purifier, stand_in)), answers=True))
     return [*found, View(RECONNECTED, Reconnected(model), answers=True)]
+
+
+@torch.no_grad()
+def nearest_stand_in(model: DiagnosticModel, x: Images, draws: Draws) -> Purifier | None:
+    """What does most nearly what the model's purifier does to these images; None where nothing does so better than to leave them."""
+    if not isinstance(model, Defended) or is_differentiable(model.purifier):
+        return None
+    pure = model.purifier(x, draws)
+    far = [(float((pure - known(x, draws)).abs().mean()), known) for known in STAND_INS]
+    least, nearest = min(far, key=lambda pair: pair[0])
+    return nearest if least < float((pure - x).abs().mean()) else None
 
 
 def undefended(model: DiagnosticModel) -> DiagnosticModel | None:
