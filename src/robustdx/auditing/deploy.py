@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -27,6 +28,10 @@ from robustdx.tensors import Images
 
 CLOSE = 1e-4
 """How far the file's logits may lie from the model's, next to the largest of them where that is above 1."""
+LONG = 1000
+"""Operations from which on an ONNX file is written as it comes: to tidy it takes minutes, and what runs it does that again."""
+ERRORS_ONLY = 3
+"""ONNX Runtime's word for it."""
 FACTS = "robustdx.json"
 """Where a program keeps what is said about it; in an ONNX file it is the property `robustdx`."""
 
@@ -44,7 +49,9 @@ class Deployed:
     """What the file says about itself: classes, task, input, purifier, draws."""
 
 
-def export_onnx(model: DiagnosticModel, path: str | Path, *, size: tuple[int, int] | None = None, seed: int = 0, fixed_draws: bool = False) -> Deployed:
+def export_onnx(
+    model: DiagnosticModel, path: str | Path, *, size: tuple[int, int] | None = None, seed: int = 0, fixed_draws: bool = False
+) -> Deployed:
     """Write a model, with its purifier where it is `Defended`, as one ONNX file: pixels (B, C, H, W) in [0, 1] in, logits out.
 
     Steps and iterations are unrolled as the settings have them. The written file is run by ONNX Runtime on a few images beside the model;
@@ -61,7 +68,7 @@ def export_onnx(model: DiagnosticModel, path: str | Path, *, size: tuple[int, in
     for package in ("onnx", "onnxscript", "onnxruntime"):
         if find_spec(package) is None:
             raise MissingExtra(package, "export", "writing ONNX")
-    return _written(model, Path(path), size, seed, fixed_draws, _save_onnx, _run_onnx)
+    return _written(model, Path(path), size, seed, fixed_draws, _save_onnx, _open_onnx)
 
 
 def export_program(
@@ -72,15 +79,15 @@ def export_program(
     Raises:
         PlanError, ModelError: as `export_onnx`.
     """
-    return _written(model, Path(path), size, seed, fixed_draws, _save_program, _run_program)
+    return _written(model, Path(path), size, seed, fixed_draws, _save_program, _open_program)
 
 
 Save = Callable[[torch.export.ExportedProgram, Path, dict[str, Any]], None]
-Run = Callable[[Path, Images], Tensor]
+Open = Callable[[Path], Callable[[Images], Tensor]]
 
 
 def _written(
-    model: DiagnosticModel, path: Path, size: tuple[int, int] | None, seed: int, fixed_draws: bool, save: Save, run: Run
+    model: DiagnosticModel, path: Path, size: tuple[int, int] | None, seed: int, fixed_draws: bool, save: Save, opened: Open
 ) -> Deployed:
     x = _tried(model, size or model.size)
     with still(model), _quiet(), torch.no_grad():
@@ -96,7 +103,7 @@ def _written(
 
         def fill(beside: Path) -> None:
             _tell_failure(lambda: save(program, beside, facts))
-            found.append(_difference(constant, x, batch, lambda images: run(beside, images)))
+            found.append(_difference(constant, x, batch, opened(beside)))
 
         with refusing_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +116,7 @@ def _tried(model: DiagnosticModel, size: tuple[int, int] | None) -> Images:
     if size is None:
         raise PlanError("the size of the images is not known: give size = (height, width)")
     if getattr(model, "outputs", "logits") == "probabilities":
-        raise PlanError("expected a network that ends in logits, got one that ends in probabilities: take the model without its last activation")
+        raise PlanError("expected a network that ends in logits, got one that ends in probabilities: leave out its last activation")
     x = torch.rand((3, model.channels, *size), generator=torch.Generator().manual_seed(0))
     x[1] **= 4
     x[2] = torch.linspace(0.1, 0.9, size[1]).expand_as(x[2])
@@ -159,24 +166,27 @@ def _save_program(program: torch.export.ExportedProgram, path: Path, facts: dict
         torch.export.save(program, file, extra_files={FACTS: json.dumps(facts)})
 
 
-def _run_program(path: Path, x: Images) -> Tensor:
+def _open_program(path: Path) -> Callable[[Images], Tensor]:
     with path.open("rb") as file:
-        return torch.export.load(file).module()(x).cpu()
+        module = torch.export.load(file).module()
+    return lambda x: module(x).cpu()
 
 
 def _save_onnx(program: torch.export.ExportedProgram, path: Path, facts: dict[str, Any]) -> None:
-    made = torch.onnx.export(program, dynamo=True, verbose=False, output_names=["logits"])
+    short = len(program.graph.nodes) < LONG
+    made = torch.onnx.export(program, dynamo=True, verbose=False, optimize=short, output_names=["logits"])
     assert made is not None
     made.model.metadata_props["robustdx"] = json.dumps(facts)
     made.save(path, external_data=False)
 
 
-def _run_onnx(path: Path, x: Images) -> Tensor:
+def _open_onnx(path: Path) -> Callable[[Images], Tensor]:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (answer,) = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(x.cpu().numpy())})
-    return torch.from_numpy(answer)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda x: torch.from_numpy(session.run(None, {"pixels": np.ascontiguousarray(x.cpu().numpy())})[0])
 
 
 def _facts(model: DiagnosticModel, x: Images, batch: int | None) -> dict[str, Any]:
@@ -206,7 +216,7 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):  # a trace that fails prints its graph
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -55,7 +55,14 @@ class Purification:
 
     @classmethod
     def of(
-        cls, source: str, purifiers: Sequence[Mapping[str, Any]], *, split: str = "all", images: int | None = None, seed: int = 0, **more: Any
+        cls,
+        source: str,
+        purifiers: Sequence[Mapping[str, Any]],
+        *,
+        split: str = "all",
+        images: int | None = None,
+        seed: int = 0,
+        **more: Any,
     ) -> Purification:
         """Load what the words name; several purifiers make a chain.
 
@@ -99,7 +106,7 @@ class Purification:
         roots = {*(f.parent for f in files), *([given.resolve()] if path_of(self.source) and given.is_dir() else [])}
         for root in sorted(roots):
             if here.is_relative_to(root):
-                raise RunError(f"{out} lies in {root}, where the images come from, and would be read with them next time: give another --out")
+                raise RunError(f"{out} lies in {root}, where the images come from, and would be read with them: give another --out")
         for file in files:
             if file.is_relative_to(here):
                 raise RunError(f"{out} holds {file}, which is to be purified and must stay as it is: give another --out")

@@ -18,12 +18,14 @@ def purify(
     out: Annotated[Path, typer.Option(help="Folder for images/ and manifest.csv. The same command goes on where it stopped.")],
     data: Annotated[str, typer.Option(help="folder:PATH, csv:PATH, medmnist:PATH, ham10000:PATH, ...")],
     purifier: Annotated[
-        list[str], typer.Option(help="jpeg, or with settings: jpeg,quality=75. Repeat for a chain, in the order in which images go through.")
+        list[str],
+        typer.Option(help="jpeg, or with settings: jpeg,quality=75. Repeat for a chain, in the order that images take."),
     ],
     split: Annotated[str, typer.Option(help="all (default), or a split.")] = "all",
     images: Annotated[int | None, typer.Option(help="At most about this many images, drawn by patient.")] = None,
     channels: Annotated[
-        int | None, typer.Option(min=1, max=3, help="1: all as grey, 3: all as colour, as a colour network sees them. Left out, as they are.")
+        int | None,
+        typer.Option(min=1, max=3, help="1: all as grey, 3: all as colour, as colour networks see them. Left out, as they are."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
