@@ -19,6 +19,7 @@ from robustdx.auditing.certified import write_certificates
 from robustdx.auditing.certify import Certification
 from robustdx.auditing.export import Export
 from robustdx.auditing.plan import AuditPlan
+from robustdx.auditing.purify import Purification
 from robustdx.auditing.requirements import require_images
 from robustdx.auditing.run import Audit, Progress
 from robustdx.catalogue import build
@@ -105,6 +106,22 @@ def attack(ready: Audit, out: Path, *, progress: Progress) -> bool:
     ready.read(progress)
     store = Store.open(out, words)
     export.run(store, progress)
+    store.finish_run()
+    return True
+
+
+def purify(ready: Purification, out: Path, *, command: str, progress: Progress) -> bool:
+    """Write purified images and their manifest (see `auditing.purify`), or go on with them; False where all was there."""
+    store, words = Store(out), ready.words()
+    ready.require_apart(out)
+    if store.whole and store.belongs_to(words) and not ready.missing(store):
+        return False
+    store.require(words)
+    if not store.plan_file.exists():
+        ready.read(progress)
+    store = Store.open(out, words)
+    store.write_json("run.json", ready.facts(command))
+    ready.run(store, progress)
     store.finish_run()
     return True
 

@@ -49,6 +49,10 @@ class Draws:
         """A whole number in [low, high) for each image, shape (B,)."""
         return torch.tensor([int(self._stream("integers", i).integers(low, high)) for i in self.ids])
 
+    def made(self, kind: str, like: Tensor, make: Callable[[], Tensor]) -> Tensor:
+        """What `make` draws, in the shape of `like`: for generators of a purifier's own, so that an exported program can hold it."""
+        return make()
+
     def _fill(self, kind: str, like: Tensor, draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> Tensor:
         if len(like) != len(self.ids):
             raise ValueError(f"expected a tensor for {len(self.ids)} images, got {len(like)}: keep draws and images together with take")

@@ -149,6 +149,8 @@ def png(image: Tensor, example: Example) -> bytes:
     text, kept = PngInfo(), metadata(Path(example.file)) if example.file else {}
     for key, value in kept.pop("text", {}).items():
         text.add_text(key, value)
+    if kept.get("icc_profile", b"")[16:20] != (b"GRAY" if len(image) == 1 else b"RGB "):
+        kept.pop("icc_profile", None)  # a profile of colours means nothing to a grey image
     file = io.BytesIO()
     Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(file, format="PNG", pnginfo=text, **kept)
     return file.getvalue()

@@ -126,7 +126,7 @@ def _trained_on(plan: AuditPlan) -> bool:
 
 def words(audit: Audit) -> dict[str, Any]:
     """What a run folder belongs to: the plan, and the weights and images that it named when it began."""
-    images: dict[str, Any] = {split: [(e.id, str(e.label), _content(d, e)) for e in d.examples] for split, d in audit.data.items()}
+    images: dict[str, Any] = {split: [(e.id, str(e.label), content(d, e)) for e in d.examples] for split, d in audit.data.items()}
     if audit.plan.region:
         shown = audit.data[audit.split]
         images["masks"] = [_told_apart(e.mask, shown.mask, e) for e in shown.examples]
@@ -141,7 +141,7 @@ def asked(plan: AuditPlan) -> dict[str, Any]:
     return {**dump(plan), "attacks": [dict(spec) for spec in plan.chosen]}
 
 
-def _content(dataset: Dataset, example: Example) -> Any:
+def content(dataset: Dataset, example: Example) -> Any:
     """What tells other pixels under the same name: a hash where they are in memory, the size of the file where not."""
     return _told_apart(example.file, dataset.read, example)
 

@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 
 
-COMMANDS = ("demo", "audit", "attack", "certify", "detect", "harden", "inspect", "report", "selftest", "catalogue")
+COMMANDS = ("demo", "audit", "attack", "certify", "detect", "harden", "purify", "export", "inspect", "report", "selftest", "catalogue")
 """The files of this room that hold commands, in the order of --help."""
 
 INTERRUPTED = 130

@@ -29,7 +29,7 @@ SOURCES = Catalogue(
 )
 """Every kind of data, by the word before the colon; its settings are the options after the commas."""
 
-__all__ = ["SOURCES", "Dataset", "Example", "Kind", "Pixels", "load_dataset"]
+__all__ = ["SOURCES", "Dataset", "Example", "Kind", "Pixels", "load_dataset", "path_of"]
 
 
 def load_dataset(source: str) -> Dataset:
@@ -41,8 +41,7 @@ def load_dataset(source: str) -> Dataset:
         PlanError: no such source or option (the nearest is named), or a value that does not fit.
         DataError: the data cannot be used.
     """
-    head, *options = re.split(r",(?=\w+=)", source)
-    name, _, path = head.partition(":")
+    name, path, options = _parts(source)
     cls = SOURCES.find(name)
     hints = typing.get_type_hints(cls)
     values: dict[str, str] = {key: value for key, _, value in (option.partition("=") for option in options)}
@@ -53,6 +52,18 @@ def load_dataset(source: str) -> Dataset:
     elif "path" in hints:
         raise PlanError(f"data {name}: expected a path, got {source!r}: write {name}:PATH")
     return build(cls, {k: _typed(v, hints.get(k)) for k, v in values.items()}, where=f"data {name}")()
+
+
+def path_of(source: str) -> str:
+    """The path among the words of a data source; empty where there is none."""
+    return _parts(source)[1]
+
+
+def _parts(source: str) -> tuple[str, str, list[str]]:
+    """Name, path and options of a data source."""
+    head, *options = re.split(r",(?=\w+=)", source)
+    name, _, path = head.partition(":")
+    return name, path, options
 
 
 def _typed(value: str, wanted: object) -> str | int:
