@@ -96,9 +96,11 @@ class MDDA:
 
     def __call__(self, x: Images, draws: Draws) -> Images:
         self._require_size(x)
+        if torch.compiler.is_compiling():
+            return self._averaged(x, draws)
         if not len(x):
             return x
-        size = CHUNK if x.device.type == "cpu" and not torch.compiler.is_compiling() else len(x)
+        size = CHUNK if x.device.type == "cpu" else len(x)
         parts = [slice(i, i + size) for i in range(0, len(x), size)]
         return torch.cat([self._averaged(x[part].contiguous(), draws.take(range(len(x))[part])) for part in parts])
 

@@ -17,7 +17,10 @@ def noise(draws: Draws, like: Tensor) -> Tensor:
     """
     from robustdx.purifiers.philox import normals  # numba is slow to import, and only wanted here
 
-    out = np.empty((len(like), like[0].numel()), np.float32)
-    for row, key in zip(out, draws.integers(0, 2**63).tolist(), strict=True):
-        normals(np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32), row)
-    return torch.from_numpy(out).view(like.shape).to(like)
+    def make() -> Tensor:
+        out = np.empty((len(draws.ids), like[0].numel()), np.float32)
+        for row, key in zip(out, draws.integers(0, 2**63).tolist(), strict=True):
+            normals(np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32), row)
+        return torch.from_numpy(out).view(-1, *like.shape[1:]).to(like)
+
+    return draws.made("philox", like, make)
