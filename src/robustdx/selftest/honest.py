@@ -48,8 +48,8 @@ def blurred(model: DiagnosticModel) -> DiagnosticModel:
 class Noise:
     """Adds Gaussian noise from the draws of each image."""
 
-    sigma: float = 8 / 255
-    """Standard deviation, in pixel units."""
+    sigma: float = 4 / 255
+    """Standard deviation, in pixel units. At 8/255 whoever knows the few draws leaves 6 points less than who does not."""
 
     def __call__(self, x: Images, draws: Draws) -> Images:
         return (x + self.sigma * draws.normal(like=x)).clamp(0, 1)
