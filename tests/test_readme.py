@@ -20,6 +20,10 @@ SMALLER = {
     "harden": ["--size", "32", "--epochs", "1"],
     "attack": ["--size", "32", "--images", "6"],
     "list": [],
+    "certify": ["--size", "32", "--images", "6", "--samples", "10,40", "--alpha", "0.1"],
+    "detect": ["--size", "32", "--images", "6", "--learn", "24", "--attack", "pgd,steps=2"],
+    "purify": [],
+    "selftest": ["--only", "wrong_sign", "--images", "8", "--processes", "1"],
 }
 
 
@@ -34,7 +38,7 @@ def commands() -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with `scans/` and `model.safetensors`, as the README names them."""
+    """A folder with `scans/`, `model.safetensors` and `mine.py`, as the README names them."""
     import timm
 
     folder = tmp_path_factory.mktemp("a user's folder")
@@ -43,6 +47,7 @@ def place(tmp_path_factory):
         path = folder / "scans" / dataset.classes[example.label] / f"{example.id}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(dataset.read(example, (32, 32), 3)).save(path)
+    (folder / "mine.py").write_text("def purify(x):\n    return (x * 15).round() / 15\n")
     torch.manual_seed(0)
     save_file(timm.create_model("resnet18", num_classes=len(dataset.classes)).state_dict(), folder / "model.safetensors")
     return folder

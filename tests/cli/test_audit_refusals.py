@@ -145,7 +145,7 @@ MODELS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "NaN outputs": (written_network("return x.mean((2, 3))[:, :2] * float('nan')"), ("NaN",)),
     "outputs of another shape": (written_network("return x.mean((2, 3))"), ("(B, 1)", "number of classes")),
     "no gradient": (
-        lambda *given: [*written_network("return torch.eye(2)[x.mean((2, 3))[:, :2].argmax(1)]")(*given), "--no-escalation"],
+        lambda *given: [*written_network("return 2 * torch.eye(2)[x.mean((2, 3))[:, :2].argmax(1)]")(*given), "--no-escalation"],
         ("gradient", "argmax"),
     ),
 }

@@ -39,7 +39,7 @@ def limits(f: Findings) -> list[str]:
     missing += [] if adapted else ["attacks adapted to a defence"]
     untried = joined([*(threat_name(t) for t in THREATS if t not in f.threats), "patches", "changes of a few pixels"])
     return [
-        f"{tried}{f'Missing: {joined(missing)}.' if missing else ''}"
+        (tried + (f"Missing: {joined(missing)}." if missing else "")).strip()
         + ("" if asked else " A model that hides its gradient can look stronger here than it is."),
         f"Other kinds of change were not tried: {untried}.",
         "Changes that happen without an adversary (blur, light, noise, hair, another camera or scanner) were not tested.",

@@ -53,7 +53,7 @@ def test_a_view_that_is_sound_is_enough():
     assert raised(trial(slopes=slopes), [stair(40)]) == []
 
 
-@pytest.mark.parametrize(("standing", "claims"), [(0, False), (1, False), (5, False), (6, True), (40, True)])
+@pytest.mark.parametrize(("standing", "claims"), [(0, False), (1, False), (2, False), (3, True), (40, True)])
 def test_only_what_stands_is_claimed(standing, claims):
     assert stair(standing).claims == claims
 

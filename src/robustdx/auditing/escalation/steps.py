@@ -24,6 +24,8 @@ SUBMISSIONS = 10
 
 STRONG = Cascade(members=(APGD(loss="dlr-or-margin", steps=60), APGD(loss="ce", steps=40)))
 """On a view that answers as the model does: an image leaves as soon as it is beaten."""
+PUT_BACK = Cascade(members=(APGD(loss="dlr-or-margin", steps=60), APGD(loss="ce", steps=100, restarts=4)))
+"""On a gradient that was put in place of none, and that is rough: from several starts."""
 DRIVEN = APGD(loss="ce", steps=60, early_stop=False)
 """On a view that answers otherwise: driven to the end, so that the image is wrong by as much as can be had."""
 
@@ -106,7 +108,7 @@ def _put_back(found: list[View], probes: Probes) -> Iterator[Step]:
     }
     for view in found[1:]:
         if probes.slopes[view.name].passes:
-            yield Step(view.name, view, STRONG, reasons[view.name])
+            yield Step(view.name, view, PUT_BACK, reasons[view.name])
 
 
 def _over_draws(best: View, probes: Probes, path: tuple[str, ...]) -> Iterator[Step]:

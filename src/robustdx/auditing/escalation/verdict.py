@@ -15,7 +15,7 @@ from robustdx.records import ESCALATION
 
 ASKING = ("random images", "queries")
 """Steps that follow no gradient."""
-CLAIM = 0.05
+CLAIM = 0.02
 """Share of the images that must stand before there is a claim to doubt."""
 MISSED = 0.02
 """Share of the images that a search without gradients may break after every gradient was followed."""

@@ -18,7 +18,7 @@ OWN, THROUGH, STAND_IN = "as it is", "straight through", "by a stand-in"
 RECONNECTED, UNDEFENDED = "reconnected", "undefended"
 
 STAND_INS: tuple[Purifier, ...] = (
-    *(JPEGDifferentiable(quality=quality) for quality in (10, 25, 50, 75, 90)),
+    *(JPEGDifferentiable(quality=quality) for quality in range(10, 100, 5)),
     Gaussian(sigma=0.7),
     Gaussian(sigma=1.5),
     Median(),
