@@ -19,10 +19,11 @@ from robustdx.auditing.escalation.examine import examine
 from robustdx.auditing.escalation.steps import SUBMISSIONS
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
-from robustdx.models import still
+from robustdx.models import Defended, DiagnosticModel, still
+from robustdx.models.guarded import Guarded
 from robustdx.selftest.fakes import FAKES
 from robustdx.selftest.honest import HONEST
-from robustdx.selftest.planted import Planted
+from robustdx.selftest.planted import VICTIMS, Planted
 from robustdx.selftest.victims import EPS, photos
 from robustdx.threats import Linf
 
@@ -102,10 +103,16 @@ def audited(name: str, images: int) -> tuple[dict[str, Any], float, float, list[
     """Judgement, accuracy as claimed and as left, and the saved images of all that were broken, with their labels."""
     shown, planted = photos(images), ALL[name]
     batch = Batch(shown.x, shown.y, shown.ids, (None,) * len(shown.ids))
-    done = examine(planted(), batch, PGD(steps=20), Linf(EPS))
+    done = examine(through_the_door(planted), batch, PGD(steps=20), Linf(EPS))
     fell = [not right for right in _right(done.rows)]
     saved = [(i, x, int(y)) for i, x, y, broken in zip(shown.ids, done.images, shown.y, fell, strict=True) if broken]
     return done.judgement, _share(done.claimed), _share(done.rows), saved
+
+
+def through_the_door(planted: Planted) -> DiagnosticModel:
+    """The defended model as `audit --defence module:callable` makes it: what stands behind the defence is known."""
+    made = planted()
+    return made if isinstance(made, Defended) else Guarded(made, VICTIMS[planted.around]())
 
 
 def _confirmed(name: str, shown: list[tuple[str, Tensor, int]]) -> list[tuple[str, bool]]:
