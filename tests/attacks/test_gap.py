@@ -258,7 +258,7 @@ class TestRefusals:
         [
             ("{", "header is not what fit writes"),
             ("[" * 100000, "header is not what fit writes"),
-            ("[]", "expected a table of settings"),
+            ("[]", "does not say of which attack"),
             ({"attack": "uap"}, "weights of uap, not of gap"),
             ({"size": [16]}, "expected a size of two sides"),
             ({"size": [-1, 16]}, "expected a size of two sides"),

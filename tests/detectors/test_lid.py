@@ -38,5 +38,5 @@ def test_what_does_not_fit_is_refused(model, data, tmp_path):
     with pytest.raises(DataError, match="expected more than 70 clean images, got 60"):
         LID(neighbours=70, reference=100).fit(model, data, DRAWS, out=tmp_path / "m")
     Mahalanobis().fit(model, data, DRAWS, out=tmp_path / "m")
-    with pytest.raises(PlanError, match="belongs to mahalanobis, not to lid"):
+    with pytest.raises(PlanError, match="weights of mahalanobis, not of lid"):
         LID(weights=str(tmp_path / "m"))

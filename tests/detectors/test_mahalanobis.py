@@ -79,7 +79,7 @@ def test_a_file_says_whose_it_is_and_how_it_was_made(model, data, tmp_path):
     path = str(tmp_path / "m")
     fitted = Mahalanobis(shrinkage=0.2).fit(model, data, DRAWS, out=path)
     assert Mahalanobis(weights=path) == fitted
-    with pytest.raises(PlanError, match=r"was made with shrinkage = 0\.2, got shrinkage = 0\.3"):
+    with pytest.raises(PlanError, match=r"was trained with shrinkage = 0\.2, got shrinkage = 0\.3"):
         Mahalanobis(shrinkage=0.3, weights=path)
     with pytest.raises(WeightsError, match="the file has changed"):
         Mahalanobis(weights=path, sha256="0" * 64)

@@ -95,11 +95,11 @@ class GAP:
             PlanError: no weights, or images of another size than they were trained for.
         """
         weights = trained.require_weights(self.weights, "gap")
-        learned = trained.read(weights, "gap", self.sha256)
-        learned.trained.require_images(x, weights)
+        about = trained.read(weights, "gap", self.sha256).trained
+        about.require_images(x, weights)
         if threat.eps == 0:
             return torch.zeros_like(x)
-        learned.trained.note_threat(threat, weights)
+        about.note_threat(threat, weights)
         assert self.sha256 is not None
         network, pattern = _painter(self, self.sha256, x.device)
         painted = network(x if pattern is None else pattern)
@@ -204,8 +204,8 @@ def _painter(attack: GAP, sha256: str, device: torch.device) -> tuple[nn.Module,
         WeightsError: weights that are missing, left over or of another shape than the header says.
     """
     assert attack.weights is not None
-    learned = trained.read(attack.weights, "gap", sha256)
-    about, state = learned.trained, dict(learned.tensors)
+    found = trained.read(attack.weights, "gap", sha256)
+    about, state = found.trained, dict(found.tensors)
     pattern = state.pop(PATTERN, None)
     if (None if pattern is None else tuple(pattern.shape)) != ((1, about.channels, *about.size) if attack.universal else None):
         raise WeightsError(f"{attack.weights}: its pattern does not fit what its header says: train it again")

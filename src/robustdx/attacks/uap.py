@@ -84,16 +84,16 @@ class UAP:
             PlanError: no weights, or images of another size than they were trained for.
         """
         weights = trained.require_weights(self.weights, "uap")
-        learned = trained.read(weights, "uap", self.sha256)
-        learned.trained.require_images(x, weights)
-        v = learned.tensors.get(PERTURBATION)
+        found = trained.read(weights, "uap", self.sha256)
+        found.trained.require_images(x, weights)
+        v = found.tensors.get(PERTURBATION)
         if v is None or tuple(v.shape) != tuple(x.shape[1:]):
             raise WeightsError(f"{weights}: its perturbation does not fit what its header says: train it again")
         if threat.eps == 0:
             return torch.zeros_like(x)
-        learned.trained.note_threat(threat, weights)
-        scale, within = threat.eps / learned.trained.eps, everywhere(threat)
-        if trained.norm(threat) != learned.trained.norm:
+        found.trained.note_threat(threat, weights)
+        scale, within = threat.eps / found.trained.eps, everywhere(threat)
+        if trained.norm(threat) != found.trained.norm:
             scale = threat.eps / max(TINY, float(within.distance(v[None], torch.zeros_like(v[None]))))
         return (v.to(x) * scale).expand_as(x)
 

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from robustdx.data import Dataset
 from robustdx.data.split import subset
-from robustdx.detectors import learned
-from robustdx.detectors.learned import Progress
+from robustdx.detectors import lessons
+from robustdx.detectors.lessons import Progress
 from robustdx.draws import Draws
 from robustdx.errors import DataError, PlanError
 from robustdx.models import DiagnosticModel, still
 from robustdx.models.features import features
+from robustdx.models.learned import adopt
 from robustdx.tensors import Images, PerImage
 
 NAME = "lid"
@@ -50,21 +51,21 @@ class LID:
     def __post_init__(self) -> None:
         if self.neighbours < 2 or self.reference <= self.neighbours:
             raise PlanError(f"expected 2 neighbours at least and more images than that, got {self.neighbours} of {self.reference}")
-        learned.adopt(self, NAME)
+        adopt(self, "detector", NAME, lessons.USE)
 
     @property
     def passes(self) -> int:
         return 1
 
     def __call__(self, model: DiagnosticModel, x: Images, draws: Draws) -> PerImage:
-        tensors = learned.learned(self, NAME, x.device)
+        tensors = lessons.statistics(self, NAME, x.device)
         scores, spreads = [], []
         for i, found in enumerate(features(model, x, draws, self.layers)):
             known = tensors[f"reference.{i}"]
-            learned.require_width(found, known.shape[1], self.weights)
+            lessons.require_width(found, known.shape[1], self.weights)
             scores.append(dimension(found, known, self.neighbours))
             spreads.append(tensors[f"spread.{i}"])
-        return learned.summed(scores, spreads)
+        return lessons.summed(scores, spreads)
 
     @torch.no_grad()
     def fit(
@@ -80,13 +81,13 @@ class LID:
         if len(some) <= self.neighbours:
             raise DataError(f"{data.name}: expected more than {self.neighbours} clean images, got {len(some)}: give fewer neighbours")
         with still(model):
-            seen = [features(model, x, d, self.layers) for x, _, d in learned.lessons(model, some, draws, progress)]
+            seen = [features(model, x, d, self.layers) for x, _, d in lessons.batches(model, some, draws, progress)]
         tensors: dict[str, Tensor] = {}
         for i, parts in enumerate(zip(*seen, strict=True)):
             known = torch.cat(parts).cpu()
             own = dimension(known, known, self.neighbours, itself=True)
-            tensors |= {f"reference.{i}": known, f"spread.{i}": learned.spread(own)}
-        return learned.write(self, NAME, tensors, out)
+            tensors |= {f"reference.{i}": known, f"spread.{i}": lessons.spread(own)}
+        return lessons.save(self, NAME, tensors, out)
 
 
 def dimension(layer: Tensor, known: Tensor, k: int, *, itself: bool = False) -> PerImage:

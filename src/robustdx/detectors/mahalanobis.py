@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from robustdx.data import Dataset
-from robustdx.detectors import learned
-from robustdx.detectors.learned import Progress
+from robustdx.detectors import lessons
+from robustdx.detectors.lessons import Progress
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.models import DiagnosticModel, still
 from robustdx.models.features import features
+from robustdx.models.learned import adopt
 from robustdx.tensors import Images, PerImage
 
 NAME = "mahalanobis"
@@ -48,21 +49,21 @@ class Mahalanobis:
     def __post_init__(self) -> None:
         if not 0 <= self.shrinkage <= 1:
             raise PlanError(f"shrinkage must lie in [0, 1], got {self.shrinkage:g}")
-        learned.adopt(self, NAME)
+        adopt(self, "detector", NAME, lessons.USE)
 
     @property
     def passes(self) -> int:
         return 1
 
     def __call__(self, model: DiagnosticModel, x: Images, draws: Draws) -> PerImage:
-        tensors = learned.learned(self, NAME, x.device)
+        tensors = lessons.statistics(self, NAME, x.device)
         scores, spreads = [], []
         for i, found in enumerate(features(model, x, draws, self.layers)):
             whiten, means = tensors[f"whiten.{i}"], tensors[f"means.{i}"]
-            learned.require_width(found, whiten.shape[1], self.weights)
+            lessons.require_width(found, whiten.shape[1], self.weights)
             scores.append(nearest(found, whiten, means))
             spreads.append(tensors[f"spread.{i}"])
-        return learned.summed(scores, spreads)
+        return lessons.summed(scores, spreads)
 
     @torch.no_grad()
     def fit(
@@ -75,15 +76,15 @@ class Mahalanobis:
             PlanError: layers that do not exist.
         """
         with still(model):
-            seen = [(features(model, x, d, self.layers), y) for x, y, d in learned.lessons(model, data, draws, progress)]
+            seen = [(features(model, x, d, self.layers), y) for x, y, d in lessons.batches(model, data, draws, progress)]
         y = torch.cat([labels for _, labels in seen])
         classes = y if data.kind != "multilabel" else torch.zeros(len(y), dtype=torch.long)
         tensors: dict[str, Tensor] = {}
         for i, parts in enumerate(zip(*(found for found, _ in seen), strict=True)):
             layer = torch.cat(parts).cpu()
             whiten, means = gaussians(layer, classes, self.shrinkage)
-            tensors |= {f"whiten.{i}": whiten, f"means.{i}": means, f"spread.{i}": learned.spread(nearest(layer, whiten, means))}
-        return learned.write(self, NAME, tensors, out)
+            tensors |= {f"whiten.{i}": whiten, f"means.{i}": means, f"spread.{i}": lessons.spread(nearest(layer, whiten, means))}
+        return lessons.save(self, NAME, tensors, out)
 
 
 def gaussians(layer: Tensor, classes: Tensor, shrinkage: float) -> tuple[Tensor, Tensor]:

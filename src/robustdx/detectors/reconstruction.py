@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustdx.data import Dataset
-from robustdx.detectors import learned
-from robustdx.detectors.learned import Progress
+from robustdx.detectors import lessons
+from robustdx.detectors.lessons import Progress
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.models import DiagnosticModel
+from robustdx.models.learned import adopt
 from robustdx.tensors import Images, PerImage
 
 NAME = "reconstruction-error"
@@ -47,14 +48,14 @@ class ReconstructionError:
     def __post_init__(self) -> None:
         if not 2 <= self.patch <= 32 or not 0 < self.kept < 1:
             raise PlanError(f"patch must lie in 2 to 32 and kept between 0 and 1, got {self.patch} and {self.kept:g}")
-        learned.adopt(self, NAME)
+        adopt(self, "detector", NAME, lessons.USE)
 
     @property
     def passes(self) -> int:
         return 0
 
     def __call__(self, model: DiagnosticModel, x: Images, draws: Draws) -> PerImage:
-        tensors = learned.learned(self, NAME, x.device)
+        tensors = lessons.statistics(self, NAME, x.device)
         flat = patches(x.float(), self.patch)
         if flat.shape[2] != len(tensors["mean"]):
             raise PlanError(f"{self.weights} was fitted to images with other channels than these, which have {x.shape[1]}: fit another")
@@ -70,11 +71,11 @@ class ReconstructionError:
             DataError: no images.
         """
         count, total, products = 0, torch.zeros(()).double(), torch.zeros(()).double()
-        for x, _, _ in learned.lessons(model, data, draws, progress):
+        for x, _, _ in lessons.batches(model, data, draws, progress):
             flat = patches(x, self.patch).flatten(0, 1).double().cpu()
             count, total, products = count + len(flat), total + flat.sum(0), products + flat.T @ flat
         mean = total / count
-        return learned.write(self, NAME, {"mean": mean, "components": components(products / count - mean.outer(mean), self.kept)}, out)
+        return lessons.save(self, NAME, {"mean": mean, "components": components(products / count - mean.outer(mean), self.kept)}, out)
 
 
 def patches(x: Images, side: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, final
 
@@ -16,7 +16,6 @@ from robustdx.errors import PlanError
 from robustdx.models import DiagnosticModel, still
 from robustdx.purifiers.learning import taught
 from robustdx.purifiers.learning.lessons import Lessons, Progress, require_learning, seeded
-from robustdx.purifiers.learning.taught import Taught
 from robustdx.purifiers.learning.unet import UNet
 from robustdx.tensors import Images, PerImage, per_image
 
@@ -94,9 +93,7 @@ class Denoiser:
 
         with seeded(draws), still(model if model is not None else nn.Identity()):
             network = lessons.teach(UNet(channels, self.width, timed=False), cost, self.epochs, self.lr, NAME, progress)
-        about = Taught(purifier=NAME, settings=taught.settings(self), size=size, channels=channels, images=len(data))
-        path, sha256 = taught.write(out, network.state_dict(), about)
-        return replace(self, weights=path, sha256=sha256)
+        return taught.save(self, NAME, network, (channels, *size), len(data), out)
 
     @torch.no_grad()
     def _damaged(self, x: Images, draws: Draws, damage: Callable[[Images, Draws], Images] | None) -> Images:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,6 @@ from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.purifiers.learning import taught
 from robustdx.purifiers.learning.lessons import Lessons, Progress, require_learning, seeded
-from robustdx.purifiers.learning.taught import Taught
 from robustdx.purifiers.learning.unet import UNet
 from robustdx.purifiers.refusals import require_at_least
 from robustdx.tensors import Images, PerImage, per_image
@@ -101,9 +100,7 @@ class Diffusion:
         lessons = Lessons(data, draws, self.batch_size, size, channels, device)
         with seeded(draws):
             network = lessons.teach(UNet(channels, self.width, timed=True), _cost, self.epochs, self.lr, NAME, progress)
-        about = Taught(purifier=NAME, settings=taught.settings(self), size=size, channels=channels, images=len(data))
-        path, sha256 = taught.write(out, network.state_dict(), about)
-        return replace(self, weights=path, sha256=sha256)
+        return taught.save(self, NAME, network, (channels, *size), len(data), out)
 
 
 def _cost(network: nn.Module, x: Images, draws: Draws) -> PerImage:
