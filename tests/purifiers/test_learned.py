@@ -119,7 +119,11 @@ def test_weights_that_do_not_fit_their_header_are_refused(learned, change, told,
 
 @pytest.mark.parametrize(
     ("words", "told"),
-    [(None, "does not say of which purifier"), ({"robustdx": "{"}, "header"), ({"robustdx": '{"attack": "gap"}'}, "does not say of which purifier")],
+    [
+        (None, "does not say of which purifier"),
+        ({"robustdx": "{"}, "header"),
+        ({"robustdx": '{"attack": "gap"}'}, "does not say of which purifier"),
+    ],
 )
 def test_other_files_are_refused(words, told, tmp_path):
     save_file({"a": torch.zeros(2)}, tmp_path / "w.safetensors", words)

@@ -25,7 +25,7 @@ STRENGTH = {"fgsm": 2.2, "pgd": 1.0}
 """How much more budget an attack needs to break an image than the best one."""
 L2_PER_LINF = 400.0
 SIZE = (150, 200)
-SLOPE = {"passes": True, "zero": 0.0, "true": 1.0, "steady": 1.0, "useful": 1.0, "largest": 0.4, "agree": 1.0}
+SLOPE = {"passes": True, "zero": 0.0, "true": 1.0, "steady": 1.0, "useful": 1.0, "largest": 0.4, "agree": 1.0, "sound": True}
 PROBES = {"images": 16, "repeats": True, "drawn": False, "alone": True, "forgets": True, "flat": 0.0, "slopes": {"as it is": SLOPE}}
 TRIAL = {"eps": 8 / 255, "standing": 3, "beyond": 0, "larger": [[32 / 255, 0, 3]], "probes": PROBES, "steps": []}
 """A trial in which nothing was amiss."""

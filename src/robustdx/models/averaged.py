@@ -9,13 +9,14 @@ import torch
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.models.diagnostic import DiagnosticModel
+from robustdx.models.wrapper import Wrapper
 from robustdx.tasks import Task
 from robustdx.tensors import Images, Outputs
 
 log = logging.getLogger(__name__)
 
 
-class Averaged(DiagnosticModel):
+class Averaged(Wrapper):
     """The mean of a stochastic model's logits over independent draws (expectation over transformation, Athalye et al. 2018, section 4.2).
 
     An attack on this follows the gradient of what the model answers on average, and not of one draw. Cost: `samples` passes of the
@@ -26,11 +27,8 @@ class Averaged(DiagnosticModel):
     def __init__(self, model: DiagnosticModel, samples: int = 16) -> None:
         if samples < 1:
             raise PlanError(f"samples must be at least 1, got {samples}")
-        mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
-        super().__init__(model.network, model.task, size=model.size, mean=mean, std=std, outputs=model.outputs, resize=model.resize)
-        self.model, self.samples, self.order, self.dtype = model, samples, model.order, model.dtype
-        self.to(model.mean.device)
-        self.training = model.training
+        super().__init__(model)
+        self.samples = samples
         if samples > 1 and not is_stochastic(model):
             log.warning("the model answers the same whatever it draws: one sample in place of %d", samples)
             self.samples = 1

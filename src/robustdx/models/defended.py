@@ -9,6 +9,7 @@ import torch
 from robustdx.draws import Draws
 from robustdx.errors import ImageError
 from robustdx.models.diagnostic import DiagnosticModel
+from robustdx.models.wrapper import Wrapper
 from robustdx.tasks import Task
 from robustdx.tensors import PIXEL_SLACK, Images, Outputs, require_pixels
 
@@ -19,17 +20,12 @@ class Purifier(Protocol):
     def __call__(self, x: Images, draws: Draws) -> Images: ...
 
 
-class Defended(DiagnosticModel):
+class Defended(Wrapper):
     """A model that sees only what a purifier lets through: `model(purify(x))`."""
 
     def __init__(self, model: DiagnosticModel, purifier: Purifier) -> None:
-        mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
-        super().__init__(
-            model.network, model.task, size=model.size, mean=mean, std=std, outputs=model.outputs, resize=model.resize, order=model.order
-        )
-        self.model, self.purifier, self.dtype = model, purifier, model.dtype
-        self.to(model.mean.device)
-        self.training = model.training
+        super().__init__(model)
+        self.purifier = purifier
 
     def forward(self, x: Images, draws: Draws | None = None) -> Outputs:
         """Logits of the purified images; without draws, each position in the batch draws from its own fixed stream.
@@ -44,10 +40,6 @@ class Defended(DiagnosticModel):
         pure = self.purifier(x, given.fork("purify"))
         require_pure(pure, x, self.purifier)
         return self.model(pure, draws)
-
-    @property
-    def passes(self) -> int:
-        return self.model.passes
 
     def with_task(self, task: Task) -> Defended:
         return Defended(self.model.with_task(task), self.purifier)

@@ -7,11 +7,12 @@ import torch
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.models.diagnostic import DiagnosticModel
+from robustdx.models.wrapper import Wrapper
 from robustdx.tasks import Task
 from robustdx.tensors import Images, Outputs
 
 
-class Jittered(DiagnosticModel):
+class Jittered(Wrapper):
     """The mean logits over images with a little noise: f(x) = mean_i model(clip(x + n_i)), n_i uniform in [-reach, reach].
 
     Where a model answers in small steps, or draws from a seed that it makes of the image, its own gradient says nothing about what lies a
@@ -21,11 +22,8 @@ class Jittered(DiagnosticModel):
     def __init__(self, model: DiagnosticModel, reach: float, samples: int = 8) -> None:
         if samples < 1 or not reach > 0:
             raise PlanError(f"samples must be at least 1 and reach above 0, got samples {samples} and reach {reach:g}")
-        mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
-        super().__init__(model.network, model.task, size=model.size, mean=mean, std=std, outputs=model.outputs, resize=model.resize)
-        self.model, self.reach, self.samples, self.order, self.dtype = model, reach, samples, model.order, model.dtype
-        self.to(model.mean.device)
-        self.training = model.training
+        super().__init__(model)
+        self.reach, self.samples = reach, samples
 
     @property
     def passes(self) -> int:

@@ -6,26 +6,20 @@ import torch
 
 from robustdx.draws import Draws
 from robustdx.models.diagnostic import DiagnosticModel
+from robustdx.models.wrapper import Wrapper
 from robustdx.tasks import Task
 from robustdx.tensors import Images, Outputs
 
 
-class KnownDraws(DiagnosticModel):
+class KnownDraws(Wrapper):
     """Draws what the verdict will draw, whatever it is asked to draw: an adversary who knows the seed of each image.
 
     Where randomness is fixed for each image, as it must be for an answer that can be repeated, that adversary is real. Cost: the model's.
     """
 
     def __init__(self, model: DiagnosticModel, path: tuple[str, ...]) -> None:
-        mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
-        super().__init__(model.network, model.task, size=model.size, mean=mean, std=std, outputs=model.outputs, resize=model.resize)
-        self.model, self.path, self.order, self.dtype = model, path, model.order, model.dtype
-        self.to(model.mean.device)
-        self.training = model.training
-
-    @property
-    def passes(self) -> int:
-        return self.model.passes
+        super().__init__(model)
+        self.path = path
 
     def forward(self, x: Images, draws: Draws | None = None) -> Outputs:
         return self.model(x, None if draws is None else Draws(draws.seed, draws.ids, self.path))

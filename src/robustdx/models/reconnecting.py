@@ -57,7 +57,7 @@ class Reconnecting(TorchFunctionMode):
         self.ghosts: Any = WeakIdKeyDictionary()
         """Tensors of whole numbers or truth values, and the smooth ones that they came from."""
         self.shares: Any = WeakIdKeyDictionary()
-        """What a softmax gave, and its logarithm as it can be had before the softmax."""
+        """What a softmax gave, and what it was given, along which dimension."""
 
     def __torch_function__(self, func: Func, types: Any, args: tuple[Any, ...] = (), kwargs: Words | None = None) -> Any:
         words, name = dict(kwargs or {}), getattr(func, "__name__", "")
@@ -126,7 +126,7 @@ class Reconnecting(TorchFunctionMode):
         if not _followed(z) or not isinstance(out, Tensor) or not out.is_floating_point():
             return out
         if name == "softmax":
-            self.shares[out] = F.log_softmax(z, *_dim(args, words))
+            self.shares[out] = (z, _dim(args, words))
             return out
         slope = 1 - out.detach() ** 2 if name.startswith("tanh") else out.detach() * (1 - out.detach())
         return out + LEAK * (slope < LEAK) * (z - z.detach()).to(out.dtype)
@@ -134,7 +134,7 @@ class Reconnecting(TorchFunctionMode):
     def _log(self, func: Func, name: str, args: tuple[Any, ...], words: dict[str, Any]) -> Any:
         """The logarithm of shares that a softmax made: its gradient does not die where a share is 0 or 1 in float32."""
         out, behind = func(*args, **words), self.shares.get(args[0]) if isinstance(args[0], Tensor) else None
-        return out if behind is None or "out" in words else _with_gradient_of(out, behind)
+        return out if behind is None or "out" in words else _with_gradient_of(out, F.log_softmax(*behind))
 
     def _enter(self, func: Func, name: str, args: tuple[Any, ...], words: dict[str, Any]) -> Any:
         return func(*(self._reconnected(a) if n < 2 else a for n, a in enumerate(args)), **words)
@@ -171,12 +171,13 @@ def _with_gradient_of(out: Tensor, z: Tensor) -> Tensor:
     """The value of `out`, to the last bit, and the gradient of z, where shapes allow."""
     if not out.is_floating_point() or out.shape != z.shape:
         return out
-    return out.detach() + (z - z.detach()).to(out.dtype)
+    way = (z - z.detach()).nan_to_num(0, 0, 0)  # infinite less infinite is not a number
+    return out.detach() + way.to(out.dtype)
 
 
-def _dim(args: tuple[Any, ...], words: Words) -> tuple[int]:
+def _dim(args: tuple[Any, ...], words: Words) -> int:
     """Along which dimension a softmax was taken."""
-    return (args[1] if len(args) > 1 and isinstance(args[1], int) else int(words.get("dim", -1)),)
+    return args[1] if len(args) > 1 and isinstance(args[1], int) else int(words.get("dim", -1))
 
 
 def _smooth_step(gap: Tensor) -> Tensor:

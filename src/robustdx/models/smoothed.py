@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from robustdx.draws import Draws
 from robustdx.errors import ModelError, PlanError
 from robustdx.models.diagnostic import DiagnosticModel
+from robustdx.models.wrapper import Wrapper
 from robustdx.tasks import MultiLabel, Task, plain
 from robustdx.tensors import Images, Outputs, require_pixels
 
@@ -19,7 +20,7 @@ ROWS = 64
 """Noisy images that go through the model together: few images get many draws at a time, many images few."""
 
 
-class Smoothed(DiagnosticModel):
+class Smoothed(Wrapper):
     """A model's answer under isotropic Gaussian noise on the pixels (randomised smoothing, Cohen et al. 2019, section 3).
 
     A network takes pixels in [0, 1], and noise leaves them. The classifier that votes is therefore g(z) = f(clamp(z, 0, 1)): the noise
@@ -38,11 +39,8 @@ class Smoothed(DiagnosticModel):
             )
         if samples < 1:
             raise PlanError(f"samples must be at least 1, got {samples}: without a draw there is no vote")
-        mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
-        super().__init__(model.network, model.task, size=model.size, mean=mean, std=std, outputs=model.outputs, resize=model.resize)
-        self.model, self.sigma, self.samples, self.order, self.dtype = model, sigma, samples, model.order, model.dtype
-        self.to(model.mean.device)
-        self.training = model.training
+        super().__init__(model)
+        self.sigma, self.samples = sigma, samples
 
     @property
     def passes(self) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.models.diagnostic import DiagnosticModel
+from robustdx.models.wrapper import Wrapper
 from robustdx.tasks import Task, Unnoticed
 from robustdx.tensors import Images, Outputs, PerImage, l2_norm, per_image
 
@@ -27,7 +28,7 @@ class Detector(Protocol):
     def __call__(self, model: DiagnosticModel, x: Images, draws: Draws) -> PerImage: ...
 
 
-class Watched(DiagnosticModel):
+class Watched(Wrapper):
     """A model whose images a detector looks at too: its outputs, and (score - threshold) / unit behind them.
 
     Its task is `Unnoticed`: an attack on this looks for an image that is wrong and raises no alarm, and needs no change for it. `unit`
@@ -49,15 +50,8 @@ class Watched(DiagnosticModel):
     ) -> None:
         if not unit > 0:
             raise PlanError(f"unit must be above 0 (it is the spread of the scores on clean images), got {unit:g}")
-        mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
-        task = Unnoticed(model.task, weight, selective)
-        super().__init__(
-            model.network, task, size=model.size, mean=mean, std=std, outputs=model.outputs, resize=model.resize, order=model.order
-        )
-        self.model, self.detector, self.threshold, self.unit, self.orthogonal = model, detector, threshold, unit, orthogonal
-        self.dtype = model.dtype
-        self.to(model.mean.device)
-        self.training = model.training
+        super().__init__(model, Unnoticed(model.task, weight, selective))
+        self.detector, self.threshold, self.unit, self.orthogonal = detector, threshold, unit, orthogonal
 
     def forward(self, x: Images, draws: Draws | None = None) -> Outputs:
         """Logits of the model, and the excess of the score in the last column."""

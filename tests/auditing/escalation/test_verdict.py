@@ -5,7 +5,7 @@ import pytest
 from robustdx.auditing.escalation.steps import draws_for
 from robustdx.auditing.escalation.verdict import FLAGS, Rung, Stair, judged
 
-SOUND = {"passes": True, "zero": 0.0, "true": 1.0, "steady": 1.0, "useful": 1.0, "largest": 1.0, "agree": 1.0}
+SOUND = {"passes": True, "zero": 0.0, "true": 1.0, "steady": 1.0, "useful": 1.0, "largest": 1.0, "agree": 1.0, "sound": True}
 CALM = {"images": 16, "repeats": True, "drawn": False, "alone": True, "forgets": True, "flat": 0.0, "slopes": {"as it is": SOUND}}
 
 
@@ -23,7 +23,7 @@ RAISED = {
     "minds its company": ({"alone": False}, 0),
     "remembers": ({"forgets": False}, 0),
     "flat": ({"flat": 0.3}, 0),
-    "no sound gradient": ({"slopes": {"as it is": SOUND | {"useful": 0.5}}}, 0),
+    "no sound gradient": ({"slopes": {"as it is": SOUND | {"useful": 0.5, "sound": False}}}, 0),
     "a blind search finds more": ({}, 3),
     "stands at any budget": ({"larger": [[1.0, 2, 8]]}, 0),
 }
@@ -49,7 +49,7 @@ def test_every_flag_is_tried_here_and_told_in_full():
 
 
 def test_a_view_that_is_sound_is_enough():
-    slopes = {"as it is": SOUND | {"passes": False}, "reconnected": SOUND}
+    slopes = {"as it is": SOUND | {"passes": False, "sound": False}, "reconnected": SOUND}
     assert raised(trial(slopes=slopes), [stair(40)]) == []
 
 

@@ -49,11 +49,11 @@ class Probes:
         return self.drawn or not self.repeats
 
     def words(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"slopes": {name: s.words() for name, s in self.slopes.items()}}
 
     @classmethod
     def of(cls, words: Mapping[str, Any]) -> Probes:
-        return cls(**{**words, "slopes": {name: Slope(**s) for name, s in words["slopes"].items()}})
+        return cls(**{**words, "slopes": {name: Slope.of(s) for name, s in words["slopes"].items()}})
 
 
 def probe(model: DiagnosticModel, views: list[View], sample: Sample) -> Probes:

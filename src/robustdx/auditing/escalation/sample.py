@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +26,11 @@ RATIO = (0.5, 2.0)
 """Within which factors what was found must agree with what the gradient foresaw to be called true."""
 OF_USE = 0.1
 """What a gradient must deliver of what it foresees, at a step that an attack would take."""
+
+SERVED = 0.75
+"""Share of the images on which a sound gradient tells the truth and is of use, at least."""
+LOST = 0.05
+"""Share of the images on which a sound gradient is 0 or not a number, at most."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,19 @@ class Slope:
     @property
     def sound(self) -> bool:
         """Good enough to attack by."""
-        return self.passes and self.zero <= 0.05 and self.true >= 0.75 and self.useful >= 0.75
+        return self.passes and self.zero <= LOST and self.true >= SERVED and self.useful >= SERVED
 
     @property
     def smooth(self) -> bool:
         """Sound, and the model is what it looks like at the image itself: nothing has to be put in its place."""
-        return self.sound and self.steady >= 0.75
+        return self.sound and self.steady >= SERVED
+
+    def words(self) -> dict[str, Any]:
+        return asdict(self) | {"sound": self.sound}
+
+    @classmethod
+    def of(cls, words: Mapping[str, Any]) -> Slope:
+        return cls(**{k: v for k, v in words.items() if k != "sound"})
 
 
 Answers = Callable[[Images], PerImage]

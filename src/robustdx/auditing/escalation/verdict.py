@@ -19,8 +19,6 @@ CLAIM = 0.02
 """Share of the images that must stand before there is a claim to doubt."""
 MISSED = 0.02
 """Share of the images that a search without gradients may break after every gradient was followed."""
-SOUND = 0.75
-"""What share of images a sound gradient serves (`probes.Slope.sound`)."""
 
 Words = Mapping[str, Any]
 
@@ -119,10 +117,6 @@ def _slopes(trial: Words) -> dict[str, Words]:
     return dict(trial["probes"]["slopes"])
 
 
-def _sound(s: Words) -> bool:
-    return bool(s["passes"] and s["zero"] <= 1 - 0.95 and s["true"] >= SOUND and s["useful"] >= SOUND)
-
-
 def changes_by_itself(trial: Words, stairs: Sequence[Stair]) -> str:
     return "" if trial["probes"]["repeats"] else "Asked twice with the same draws, the model answers differently."
 
@@ -142,7 +136,7 @@ def flat(trial: Words, stairs: Sequence[Stair]) -> str:
 
 def no_sound_gradient(trial: Words, stairs: Sequence[Stair]) -> str:
     slopes = _slopes(trial)
-    if any(_sound(s) for s in slopes.values()):
+    if any(s["sound"] for s in slopes.values()):
         return ""
     useful = max((s["useful"] for s in slopes.values() if s["passes"]), default=0.0)
     if not any(s["passes"] for s in slopes.values()):
