@@ -229,6 +229,15 @@ def test_sentences():
     assert (a("attack"), a("thing")) == ("an attack", "a thing")
 
 
+def test_what_a_method_is_called_in_a_sentence():
+    from robustdx.purifiers import PURIFIERS
+
+    assert PURIFIERS.told(PURIFIERS.parse("median")) == "median"
+    assert PURIFIERS.told(PURIFIERS.parse({"name": "mdda", "sigma": 0.05, "scales": [0.5, 1]})) == "mdda (scales = 0.5, 1, sigma = 0.05)"
+    chain = {"name": "chain", "members": [{"name": "jpeg", "quality": 60}, {"name": "median"}]}
+    assert "jpeg (quality = 60), median" in PURIFIERS.told(PURIFIERS.parse(chain))
+
+
 def test_every_field_of_what_ships_is_documented():
     from robustdx.attacks import ATTACKS
     from robustdx.auditing.plan import AuditPlan

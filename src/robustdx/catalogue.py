@@ -81,6 +81,12 @@ class Catalogue:
         """The words that make this method again: `parse(dump(m)) == m`."""
         return {"name": self.name(method), **dump(method, within=self)}
 
+    def told(self, method: object) -> str:
+        """What to call a method in a sentence: its name, and the settings that are not its defaults."""
+        fields = [f for f in dataclasses.fields(method) if getattr(method, f.name) != f.default]  # type: ignore[arg-type]
+        words = [f"{f.name} = {_text_of(getattr(method, f.name), self)}" for f in fields]
+        return self.name(method) + (f" ({', '.join(words)})" if words else "")
+
 
 def build(cls: type[T], values: Mapping[str, Any], where: str, within: Catalogue | None = None) -> T:
     """Make a dataclass from words, checked by its annotations; tables become nested dataclasses, or methods of `within`.
@@ -108,6 +114,15 @@ def dump(settings: Any, within: Catalogue | None = None) -> dict[str, Any]:
     """A dataclass as plain words for TOML or JSON; what is None or at its default empty value is left out."""
     fields = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings) if f.init}
     return {name: _plain(value, within) for name, value in fields.items() if value is not None}
+
+
+def _text_of(value: Any, within: Catalogue) -> str:
+    """A setting as it is read aloud."""
+    if type(value) in within.methods.values():
+        return within.told(value)
+    if isinstance(value, tuple):
+        return ", ".join(_text_of(v, within) for v in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def key(words: Any) -> str:

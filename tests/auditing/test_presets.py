@@ -1,11 +1,14 @@
 """Presets run on every task, cost what they say, and are refused beside attacks."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 import robustdx
 from robustdx.attacks import ATTACKS
+from robustdx.auditing.escalation.steps import STRONG
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.presets import PRESETS
 from robustdx.catalogue import build, dump
@@ -57,6 +60,14 @@ def passes(task, outputs, attack, threat):
 def test_an_image_that_stands_costs_what_the_preset_says(preset):
     for part in PRESETS[preset].parts:
         assert 0.99 * part.passes <= passes(*TASKS["twelve"], part.attack, Linf(2 / 255)) <= part.passes
+
+
+def test_the_escalation_costs_what_the_page_says():
+    told = (Path(__file__).parents[2] / "docs" / "presets.md").read_text()
+    assert (
+        f"{passes(*TASKS['twelve'], ATTACKS.dump(STRONG), Linf(2 / 255))} passes for each image and eps where the gradient is smooth"
+        in told
+    )
 
 
 @pytest.mark.parametrize("threat", [Linf(2 / 255), L2(0.1)], ids=["linf", "l2"])

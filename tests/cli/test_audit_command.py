@@ -43,6 +43,7 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(robustdx, quick, model
     outcome = robustdx("audit", quick, *model, "--data", specimens["folder"], "--dry-run", "--out", "run")
     assert outcome.status == 0
     assert "fgsm-linf-32-all: 24 images" in outcome.out
+    assert "escalation-linf-32-all: those that still stand" in outcome.out
     assert "About 1 min on this machine" in outcome.out
     assert sorted(standing.rglob("*")) == before
 

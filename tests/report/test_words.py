@@ -1,6 +1,7 @@
 """The sentences say what was measured, and no more."""
 
 import doctest
+from dataclasses import replace
 
 import pytest
 from fabricated import BUDGETS, LUNG, edit, make_run
@@ -31,6 +32,13 @@ def test_what_was_tested(run):
         "320 test images of 173 lesions from HAM10000.",
         "Attacked by FGSM and PGD, which know the network (white box); every pixel may change by at most 0.25 to 8/255.",
     ]
+
+
+def test_the_defence_is_named_where_there_is_one(tmp_path):
+    f = said(tmp_path)
+    behind = replace(f, run={**f.run, "model": {**f.run["model"], "defence": ["jpeg (quality = 60)", "median"]}})
+    assert words.tested(f)[0].endswith("pixels) tells 7 classes apart.")
+    assert words.tested(behind)[0].endswith("pixels), behind jpeg (quality = 60) and median, tells 7 classes apart.")
 
 
 def test_what_came_out(run):

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from robustdx.attacks import Attack, follows_gradient, is_minimal
-from robustdx.auditing.defence import defended
+from robustdx.auditing.defence import Outside, defended
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.requirements import gives_gradient, require_images, require_masks
 from robustdx.auditing.run import Audit
@@ -25,7 +25,10 @@ from robustdx.data.split import cut_groups, subset, with_splits
 from robustdx.errors import PlanError
 from robustdx.models import Defended, DiagnosticModel, Ensemble, Smoothed, load
 from robustdx.models.device import require_device
+from robustdx.models.guarded import Guarded
 from robustdx.models.precision import resolve
+from robustdx.models.wrapper import Wrapper
+from robustdx.purifiers import PURIFIERS
 from robustdx.tasks import Aimed
 
 
@@ -174,6 +177,7 @@ def facts(audit: Audit, command: str) -> dict[str, Any]:
         "command": command,
         "model": {
             "name": _name(audit),
+            "defence": defences(audit.model),
             "source": audit.plan.model.source,
             "weights": audit.plan.model.weights,
             "sha256": fingerprint(audit.model),
@@ -208,6 +212,21 @@ def _name(audit: Audit) -> str:
     """What a reader calls the network: the part of its source that names it, or its class where it is in memory."""
     name = _called(audit.plan.model.source, audit.model)
     return f"{name}, smoothed at sigma {audit.model.sigma:g}" if isinstance(audit.model, Smoothed) else name
+
+
+def defences(model: DiagnosticModel) -> list[str]:
+    """What stands before or around a network, the first to see an image first; empty where nothing does."""
+    if isinstance(model, Guarded):
+        return [_class_of(model.network)]
+    if isinstance(model, Defended):
+        known = type(model.purifier) in PURIFIERS.methods.values()
+        return [PURIFIERS.told(model.purifier) if known else _class_of(model.purifier), *defences(model.model)]
+    return defences(model.model) if isinstance(model, Wrapper) else []
+
+
+def _class_of(made: object) -> str:
+    """What a user calls something of their own."""
+    return made.name if isinstance(made, Outside) else type(made).__name__
 
 
 def _members(surrogate: DiagnosticModel | None) -> Sequence[DiagnosticModel]:

@@ -65,6 +65,7 @@ def attack(
         "task": task,
         "goal": words.method(goal) if goal else None,
         "surrogates": [words.network(s) for s in surrogate] if surrogate else None,
+        "escalation": False,
         "split": split,
         "threat": threat,
         "region": region,

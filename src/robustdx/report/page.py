@@ -97,6 +97,7 @@ def _facts(f: Findings) -> Iterator[tuple[str, str]]:
         "Weights": f.model.get("weights"),
         "Weights, SHA-256": f.model.get("sha256"),
         "Parameters": f.model.get("parameters") and count(f.model["parameters"]),
+        "Defence": "; ".join(f.model.get("defence") or []),
         "Input": f.model.get("size") and f" {TIMES} ".join(map(str, f.model["size"])) + " pixels, height by width",
         "Data": f.data.get("source"),
         "Kind of task": f.kind,

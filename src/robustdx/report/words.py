@@ -47,7 +47,7 @@ def _compared_with(clean: Estimate, worst: Estimate, change: str, weak: bool) ->
 
 def tested(f: Findings) -> list[str]:
     """What was tested: the model, the images, the attacks."""
-    model = f"{name(f)}{_parenthesis(_traits(f))} {_purpose(f)}."
+    model = f"{name(f)}{_parenthesis(_traits(f))}{_behind(f)} {_purpose(f)}."
     images = f"{plural(f.clean.get('images', 0), f'{f.split} image')}{_of_groups(f)} from {f.data.get('name', 'the data')}."
     return [model, images, *([_attacks(f)] if f.attacks else [])]
 
@@ -97,6 +97,12 @@ def _traits(f: Findings) -> str:
     parts = [source] if source.startswith(("timm:", "torchvision:")) and source != name(f) else []
     parts += [_millions(parameters)] if parameters else []
     return ", ".join([*parts, *([f"{shape[0]}{NBSP}{TIMES}{NBSP}{shape[1]} pixels"] if shape else [])])
+
+
+def _behind(f: Findings) -> str:
+    """What defends the network."""
+    found = f.model.get("defence") or []
+    return f", behind {joined(found)}," if found else ""
 
 
 def _millions(n: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +39,7 @@ def escalate(audit: Audit, store: Store, model: DiagnosticModel, clean: Mapping[
         return
     for threat in threats:
         made = found.steps(model, threat.eps)
-        cell = _cell(audit, threat, made)
+        cell = escalated(audit, threat, made)
         if not store.has(cell):
             before = [_rows(store, other) for other, _, own in audit.plan.cells(audit.split) if own == threat]
             craft = Escalation(model, made, threat, cell, audit.plan.seed, clean, before)
@@ -67,7 +67,8 @@ def _stands(clean: Row, *, aimed: bool) -> bool:
     return clean["clean_goal"] is False if aimed else badness(clean) < 1
 
 
-def _cell(audit: Audit, threat: Threat, made: list[Step]) -> Cell:
+def escalated(audit: Audit, threat: Threat, made: Sequence[Step]) -> Cell:
+    """The cell of an escalation."""
     members: list[dict[str, Any]] = [{"name": PLAIN}, *({"name": step.name} for step in made)]
     settings = {"name": ESCALATION, "members": members}
     return Cell(ESCALATION, audit.plan.threat, threat.eps, audit.split, settings, early_stop=True, verdict="saved")
