@@ -16,7 +16,7 @@ from robustdx.data import load_dataset
 README = (Path(__file__).parents[1] / "README.md").read_text()
 SMALLER = {
     "inspect": [],
-    "audit": ["--size", "32", "--images", "6", "--eps", "8/255"],
+    "audit": ["--size", "32", "--images", "3", "--eps", "8/255"],
     "harden": ["--size", "32", "--epochs", "1"],
     "attack": ["--size", "32", "--images", "6"],
     "list": [],
