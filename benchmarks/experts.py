@@ -92,7 +92,7 @@ def drawn_by_hand(draws: int, steps: int, restarts: int) -> Rungs:
 
 
 def rand(model: DiagnosticModel, eps: float) -> list[Step]:
-    """AutoAttack's version for defences that draw: two losses, 100 steps, each on the mean over 20 draws, where there is something to draw."""
+    """AutoAttack's version for defences that draw: two losses of 100 steps, on the mean over 20 draws where anything is drawn."""
     assert isinstance(model, Defended)
     own = View("own", model, answers=True)
     view = averaged(own, 20) if is_random(model.purifier) else own
