@@ -39,10 +39,8 @@ def main(folder: Path) -> None:
     plan, often = one["plan"], one["majority"]
     print(HEAD)
     print(f"{one['images']} test images of {one['patients']} lesions; sigma {plan['sigma']:g}, {plan['samples'][0]} draws that choose and")
-    print(
-        f"{plan['samples'][1]:,} that bound, alpha {plan['alpha']:g}; 95 % intervals over lesions. Always answering “{often['class']}” would"
-    )
-    print(f"be proved right on {often['share']:.3f} at every radius: a curve is worth what it has above that.\n")
+    print(f"{plan['samples'][1]:,} that bound, alpha {plan['alpha']:g}; 95 % intervals over lesions. Always answering “{often['class']}”")
+    print(f"would be proved right on {often['share']:.3f} at every radius: a curve is worth what it has above that.\n")
     print("\n".join(table(runs)))
 
 
