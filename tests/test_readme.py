@@ -17,6 +17,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 SMALLER = {
     "inspect": [],
     "audit": ["--size", "32", "--images", "3", "--eps", "8/255"],
+    "gate": ["--eps", "8/255"],
     "harden": ["--size", "32", "--epochs", "1"],
     "attack": ["--size", "32", "--images", "6"],
     "list": [],
@@ -64,7 +65,7 @@ def test_command(words, place, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["robustdx", *words, *SMALLER[words[0]], *attacks])
     with pytest.raises(SystemExit) as end:
         sys.exit(cli.main())
-    assert not end.value.code, capsys.readouterr().err
+    assert end.value.code in ((0, None, 1) if words[0] == "gate" else (0, None)), capsys.readouterr().err
     if "--out" in words and words[0] == "audit":
         assert (place / words[words.index("--out") + 1] / "report.html").stat().st_size > 10_000
 

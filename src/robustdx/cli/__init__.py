@@ -22,7 +22,10 @@ app = typer.Typer(
 )
 
 
-COMMANDS = ("demo", "audit", "attack", "certify", "detect", "harden", "purify", "export", "inspect", "report", "selftest", "catalogue")
+COMMANDS = (
+    *("demo", "audit", "gate", "attack", "certify", "detect", "harden"),
+    *("purify", "export", "inspect", "report", "selftest", "catalogue"),
+)
 """The files of this room that hold commands, in the order of --help."""
 
 INTERRUPTED = 130
