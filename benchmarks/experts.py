@@ -145,7 +145,8 @@ def page(lines: Mapping[tuple[str, float, str], Line], about: str) -> Iterator[s
     yield f"Written by `python -m benchmarks.experts`; every number is measured, none is edited. {about}\n"
     yield "*Claimed*: PGD of 40 steps on the defence as it is. *By hand*: steps chosen with all there is to know of the defence, in"
     yield "`benchmarks/experts.py`. *More*: images that the one broke and the other did not. Passes are the network's, for each image"
-    yield "that was right; seconds are the processor's, for all of them. Aimed at: at most 2 of 100 images more than either.\n"
+    yield "that was right; seconds are the processor's, for all of them. The escalation judges 25 images at a time, each with a verdict."
+    yield "Aimed at: at most 2 of 100 images more than either.\n"
     yield (
         "| defence | eps | right | claimed | escalation | by hand | AutoAttack `rand` | "
         "more by hand | more by escalation | verdict | passes: ours | by hand |"
@@ -227,11 +228,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--eps", type=float, nargs="+", default=[2.0])
     parser.add_argument("--only", nargs="+")
+    parser.add_argument("--page", action="store_true", help="measure nothing: write the page from what is there")
     args = parser.parse_args()
     data = load_dataset(args.data)
     bare = load(ModelSpec(source=args.model), data.kind, data.classes)
     parts = shown(bare, args.data, args.images)
-    measure(bare, parts, args)
+    if not args.page:
+        measure(bare, parts, args)
     size = " x ".join(map(str, bare.size or ()))
     about = f"{sum(len(p.ids) for p in parts)} test images of {data.name}, {type(bare.network).__name__} at {size} pixels."
     PAGE.write_text("\n".join(page(read(), about)) + "\n", encoding="utf-8")
