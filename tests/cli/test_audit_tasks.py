@@ -100,7 +100,7 @@ def test_grey_networks_are_shown_grey_images(data, images, robustdx, quick, tmp_
         source = f"folder:{write_folder(tmp_path / 'set', grey, CLASSES)}"
     else:
         source = f"medmnist:{write_npz(tmp_path / 'set.npz', grey, np.array(CLASSES)[:, None])}"
-    flags = ["--model", "timm:test_resnet", "--weights", weights, "--size", SIZE, "--mean", "0.5", "--std", "0.5"]
+    flags = ["--model", "timm:test_resnet", "--weights", weights, "--size", SIZE, "--mean", "0.5", "--std", "0.5", "--no-escalation"]
     run = tmp_path / "run"
     results = audited(robustdx("audit", quick, *flags, "--data", source, "--out", run), run)
     assert results["model"]["parameters"] < sum(p.numel() for p in timm.create_model("test_resnet", num_classes=2).parameters())
