@@ -238,7 +238,7 @@ class TestRefusals:
             GAP(weights=tiny.weights, generator="residual")
 
     def test_no_file(self):
-        with pytest.raises(PlanError, match=r"cannot read nowhere\.safetensors \(No such file"):
+        with pytest.raises(PlanError, match=r"cannot read the weights nowhere\.safetensors \(No such file"):
             GAP(weights="nowhere.safetensors")
 
     @pytest.mark.parametrize("content", [b"", b"\x80\x02code", b"\xff" * 64, (10**12).to_bytes(8, "little") + b"{}"])

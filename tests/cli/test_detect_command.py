@@ -31,7 +31,7 @@ def test_a_table_a_page_and_a_csv(robustdx: Command, tmp_path: Path) -> None:
         (("--detector", "mahalanobis,layers=head2", "--eps", "8/255"), "there is no layer named 'head2': did you mean head?"),
         (("--detector", "feature-squeezing,median=200", "--eps", "8/255"), "squeeze less"),
         (("--detector", "lid", "--eps", "0.2/255"), "nothing smaller survives being saved"),
-        (("--detector", "lid,weights=nowhere", "--eps", "8/255"), "cannot read nowhere"),
+        (("--detector", "lid,weights=nowhere", "--eps", "8/255"), "cannot read the weights nowhere"),
     ],
 )
 def test_refusals_are_one_sentence(robustdx: Command, tmp_path: Path, words: tuple[str, ...], refusal: str) -> None:

@@ -91,7 +91,7 @@ def read(weights: str, kind: str, name: str, sha: str | None = None) -> Learned:
         stat = path.stat()
         learned = _read(path, kind, stat.st_mtime_ns, stat.st_size)
     except OSError as error:
-        raise PlanError(f"cannot read {weights} ({error.strerror}): train the {kind} with its fit, or check the path") from None
+        raise PlanError(f"cannot read the weights {weights} ({error.strerror}): train the {kind} with its fit, or check the path") from None
     if sha is not None and sha != learned.sha256:
         raise WeightsError(f"{weights}: expected the weights with sha256 {sha[:12]}..., got {learned.sha256[:12]}...: the file has changed")
     if learned.words[kind] != name:
