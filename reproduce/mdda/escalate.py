@@ -1,0 +1,110 @@
+"""MDDA and its best rivals before an adversary who knows them: an audit of each with everything that the audit does by itself.
+
+python -m reproduce.mdda.escalate --data DATA --runs RUNS
+
+RUNS holds the networks, tuned.json and rows.jsonl of compare.py. A finished audit is a line of RUNS/escalated.jsonl and is not run again;
+an unfinished one goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reproduce.mdda.compare import TUNED_AT, Rows, share
+from reproduce.mdda.grids import GRIDS, Words
+from robustdx import api
+from robustdx.auditing.cell import is_right
+from robustdx.auditing.plan import AuditPlan
+from robustdx.auditing.prepare import prepare
+from robustdx.catalogue import build, read_words
+from robustdx.records import ESCALATION
+from robustdx.store import Store
+
+RIVALS = 4
+MILD: Words = {"name": "mdda", "blocks": 1, "sigma": 0.01, "rof_weight": 0.01, "smoothing": 0.0}
+STRONG: Words = {"name": "mdda", "blocks": 3, "sigma": 0.06, "rof_weight": 0.1, "smoothing": 0.5}
+JPEG: Words = {"name": "jpeg", "quality": 50}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A network and what stands before it."""
+
+    table: int
+    name: str
+    network: str
+    defence: Words | None
+
+
+def best_rivals(tuned: dict[str, Words], rows: Rows) -> list[str]:
+    """The purifiers that the rule of grids.py puts first, by their validation images."""
+
+    def score(name: str) -> float:
+        about: Words = {"stage": "tune", "settings": tuned[name], "made": "resnet", "judge": "resnet"}
+        asked = ({**about, "attack": a, "eps": e} for a, e in (("", 0.0), ("pgd", TUNED_AT)))
+        return sum(share(rows.found[Rows.key(row)]["right"]) for row in asked)
+
+    return sorted((name for name in GRIDS if name not in ("mdda", "rof")), key=score, reverse=True)[:RIVALS]
+
+
+def contenders(tuned: dict[str, Words], rivals: list[str]) -> Iterator[Contender]:
+    """Those of the first table, then what else could be made of MDDA."""
+    mdda = tuned["mdda"]
+    chain = {"name": "chain", "members": [JPEG, mdda]}
+    yield Contender(1, "MDDA", "resnet", mdda)
+    yield Contender(1, "no defence", "resnet", None)
+    for name in rivals:
+        yield Contender(1, name, "resnet", tuned[name])
+    yield Contender(2, "robust network alone", "robust", None)
+    yield Contender(2, "robust network, MDDA", "robust", mdda)
+    yield Contender(2, "robust network, mild MDDA", "robust", MILD)
+    yield Contender(2, "mild MDDA", "resnet", MILD)
+    yield Contender(2, "strong MDDA", "resnet", STRONG)
+    yield Contender(2, "JPEG 50, then MDDA", "resnet", chain)
+    yield Contender(2, "robust network, strong MDDA", "robust", STRONG)
+    yield Contender(2, "robust network, JPEG 50, then MDDA", "robust", chain)
+
+
+def audited(made: Contender, runs: Path, data: str) -> dict[str, Any]:
+    """What the escalation left of one contender, image by image."""
+    words = read_words(Path(__file__).with_name("escalate.toml"))
+    plan = build(AuditPlan, {**words, "data": data, "model": {"source": str(runs / made.network)}, "defence": made.defence}, where="escalate")
+    out = runs / "escalated" / made.name.replace(" ", "-").replace(",", "")
+    results = api.run(prepare(plan), out, command="reproduce.mdda.escalate")
+    found, cells = results["escalation"], {}
+    for cell, table in Store(out).cells():
+        if cell.split == "test" and cell.attack in ("clean", ESCALATION):
+            records = sorted(table.to_pylist(), key=lambda row: row["id"])
+            cells[f"{cell.eps * 255:g}"] = "".join(str(int(is_right(row, "saved"))) for row in records)
+            cells["ids"], cells["patients"] = [row["id"] for row in records], [row["patient"] for row in records]
+            cells["labels"] = [int(row["label"][0]) for row in records]
+    seconds = sum(cell["seconds"] or 0 for cell in results["cells"] if cell["attack"] not in ("worst",))
+    said = {key: found[key] for key in ("verdict", "why", "flags", "steps", "staircase", "trial")}
+    return {"table": made.table, "name": made.name, "network": made.network, "defence": made.defence, "right": cells, **said, "seconds": seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--table", type=int, choices=(1, 2), help="one of the tables; both where it is left out")
+    args = parser.parse_args()
+    tuned, rows, kept = json.loads((args.runs / "tuned.json").read_text()), Rows(args.runs / "rows.jsonl"), args.runs / "escalated.jsonl"
+    done = {json.loads(line)["name"] for line in kept.read_text().splitlines()} if kept.is_file() else set()
+    for made in contenders(tuned, best_rivals(tuned, rows)):
+        if made.name in done or args.table not in (None, made.table):
+            continue
+        row = audited(made, args.runs, args.data)
+        with kept.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        left = {eps: f"{share(told):.3f}" for eps, told in row["right"].items() if eps not in ("ids", "patients", "labels")}
+        print(f"{made.name}: {left}, {row['verdict']}, {row['seconds']:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
