@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,21 +71,24 @@ def contenders(tuned: dict[str, Words], rivals: list[str]) -> Iterator[Contender
 
 
 def audited(made: Contender, runs: Path, data: str) -> dict[str, Any]:
-    """What the escalation left of one contender, image by image."""
+    """What the escalation left of one contender, image by image, and what it says of it."""
     words = read_words(Path(__file__).with_name("escalate.toml"))
-    plan = build(AuditPlan, {**words, "data": data, "model": {"source": str(runs / made.network)}, "defence": made.defence}, where="escalate")
+    asked = {"data": data, "model": {"source": str(runs / made.network)}, "defence": made.defence}
     out = runs / "escalated" / made.name.replace(" ", "-").replace(",", "")
-    results = api.run(prepare(plan), out, command="reproduce.mdda.escalate")
-    found, cells = results["escalation"], {}
-    for cell, table in Store(out).cells():
+    results = api.run(prepare(build(AuditPlan, {**words, **asked}, where="escalate")), out, command="reproduce.mdda.escalate")
+    seconds = sum(cell["seconds"] or 0 for cell in results["cells"] if cell["attack"] != "worst")
+    return {**asdict(made), **images(Store(out)), "escalation": results["escalation"], "seconds": seconds}
+
+
+def images(store: Store) -> Words:
+    """Who the images are, and by eps in 255ths whether each is right in the end: 0 for as they came."""
+    right, who = {}, Words()
+    for cell, table in store.cells():
         if cell.split == "test" and cell.attack in ("clean", ESCALATION):
-            records = sorted(table.to_pylist(), key=lambda row: row["id"])
-            cells[f"{cell.eps * 255:g}"] = "".join(str(int(is_right(row, "saved"))) for row in records)
-            cells["ids"], cells["patients"] = [row["id"] for row in records], [row["patient"] for row in records]
-            cells["labels"] = [int(row["label"][0]) for row in records]
-    seconds = sum(cell["seconds"] or 0 for cell in results["cells"] if cell["attack"] not in ("worst",))
-    said = {key: found[key] for key in ("verdict", "why", "flags", "steps", "staircase", "trial")}
-    return {"table": made.table, "name": made.name, "network": made.network, "defence": made.defence, "right": cells, **said, "seconds": seconds}
+            records = sorted(table.to_pylist(), key=lambda row: str(row["id"]))
+            right[f"{cell.eps * 255:g}"] = "".join(str(int(is_right(row, "saved"))) for row in records)
+            who = {"patients": [row["patient"] for row in records], "labels": [int(row["label"][0]) for row in records]}
+    return {"right": right, **who}
 
 
 def main() -> None:
@@ -102,8 +105,8 @@ def main() -> None:
         row = audited(made, args.runs, args.data)
         with kept.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        left = {eps: f"{share(told):.3f}" for eps, told in row["right"].items() if eps not in ("ids", "patients", "labels")}
-        print(f"{made.name}: {left}, {row['verdict']}, {row['seconds']:.0f} s", flush=True)
+        left = ", ".join(f"{share(told):.3f} at {eps}/255" for eps, told in sorted(row["right"].items()))
+        print(f"{made.name}: {left}, {row['escalation']['verdict']}, {row['seconds']:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
