@@ -1,9 +1,9 @@
 """MDDA and its rivals in the grey box and across architectures: a line for each purifier, attack, budget, maker and judge.
 
-python -m reproduce.mdda.compare --data DATA --runs RUNS
+python -m reproduce.mdda.compare --data DATA --runs RUNS [--ablate]
 
 RUNS holds the runs `resnet` and `regnet`. First every purifier is tuned on validation images, then all are shown the same attacked test
-images, then MDDA is taken apart. What stands in RUNS/rows.jsonl is not measured again.
+images; with --ablate, MDDA is then taken apart. What stands in RUNS/rows.jsonl is not measured again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from robustdx.purifiers import PURIFIERS
 from robustdx.tensors import Images
 
 NETWORKS = ("resnet", "regnet")
-ABLATED_ON = 250
+ABLATED_ON = 200
 """Images of the test for an ablation; taking out a whole part is measured on all."""
 TUNED_AT = 4.0
 
@@ -97,13 +97,24 @@ class Comparison:
         about: Words = {"stage": stage, "purifier": name, "settings": settings, "made": made, "attack": attack, "eps": eps}
         keys = [Rows.key({**about, "judge": judge}) for judge in judges]
         if not all(key in self.rows.found for key in keys):
-            whole, x = (self.val if stage == "tune" else self.test), self.images(made, attack, eps, "val" if stage == "tune" else "test")
-            if stage == "ablate":
-                whole = whole.only(torch.arange(min(ABLATED_ON, len(whole.ids))))
-            told = right({judge: self.networks[judge] for judge in judges}, settings, x[: len(whole.ids)], whole)
+            told = self.told(about, judges)
             for judge in judges:
                 self.rows.keep({**about, "judge": judge, "right": told[judge]})
         return str(self.rows.found[keys[0]]["right"])
+
+    def told(self, about: Words, judges: Sequence[str]) -> dict[str, str]:
+        """By judge, which images are right; those that the attack left as they were are not purified again."""
+        stage, name, settings = about["stage"], about["purifier"], about["settings"]
+        whole, split = (self.val, "val") if stage == "tune" else (self.test, "test")
+        whole = whole.only(torch.arange(min(ABLATED_ON, len(whole.ids)))) if stage == "ablate" else whole
+        x = self.images(about["made"], about["attack"], about["eps"], split)[: len(whole.ids)]
+        moved = (x != whole.x).flatten(1).any(1)
+        if not about["attack"] or bool(moved.all()):
+            return right({judge: self.networks[judge] for judge in judges}, settings, x, whole)
+        found = right({judge: self.networks[judge] for judge in judges}, settings, x[moved], whole.only(moved.nonzero()[:, 0]))
+        anew = {judge: iter(found[judge]) for judge in judges}
+        clean = {judge: self.ask(stage, name, settings, "resnet", "", 0.0, (judge,)) for judge in judges}
+        return {j: "".join(next(anew[j]) if m else c for m, c in zip(moved.tolist(), clean[j], strict=True)) for j in judges}
 
     def score(self, name: str, settings: Words | None) -> float:
         """What the rule of grids.py goes by."""
@@ -139,7 +150,8 @@ def tuned(made: Comparison, grids: Mapping[str, list[Words]]) -> dict[str, Words
     return {name: there[name] for name in grids}
 
 
-def run(made: Comparison) -> None:
+def compared(made: Comparison) -> None:
+    """Every purifier tuned, then shown all images."""
     made.score("none", None)
     made.everywhere("none", None)
     for name, settings in tuned(made, GRIDS).items():
@@ -147,6 +159,10 @@ def run(made: Comparison) -> None:
         made.everywhere(name, settings)
         clean, own = (share(made.ask("test", name, settings, "resnet", a, e)) for a, e in (("", 0.0), ("pgd", 4.0)))
         print(f"{name}: clean {clean:.3f}, PGD 4/255 {own:.3f}", flush=True)
+
+
+def taken_apart(made: Comparison) -> None:
+    """MDDA without its parts, and with other settings."""
     for name, settings in tuned(made, ANEW).items():
         made.on_resnet(name, settings)
     for changed, to, settings in ablations(tuned(made, GRIDS)["mdda"]):
@@ -161,8 +177,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--ablate", action="store_true", help="take MDDA apart, after the comparison")
     args = parser.parse_args()
-    run(Comparison(args.runs, args.data, Rows(args.runs / "rows.jsonl")))
+    torch.set_num_threads(1)
+    made = Comparison(args.runs, args.data, Rows(args.runs / "rows.jsonl"))
+    (taken_apart if args.ablate else compared)(made)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,8 @@ GRIDS: Mapping[str, list[Words]] = {
 SINGLE_STEP = ("rof", "jpeg", "bit-depth", "gaussian", "median", "bilateral", "non-local-means", "wavelet")
 """Filters of one step, for which the paper's gain is said to grow with eps."""
 
+COARSE: dict[str, tuple[Any, ...]] = {**MDDA, "blocks": (1, 3), "rof_weight": (0.01, 0.03, 0.1)}
+
 WITHOUT: Mapping[str, dict[str, tuple[Any, ...]]] = {
     "diffusion": {"sigma": (0.0,)},
     "denoising": {"rof_weight": (0.0,)},
@@ -52,7 +54,7 @@ WITHOUT: Mapping[str, dict[str, tuple[Any, ...]]] = {
     "other scales": {"scales": ((1.0,),)},
 }
 """What each part of MDDA is when it is taken out."""
-ANEW: Mapping[str, list[Words]] = {f"mdda without {part}": grid("mdda", **{**MDDA, **out}) for part, out in WITHOUT.items()}
+ANEW: Mapping[str, list[Words]] = {f"mdda without {part}": grid("mdda", **{**COARSE, **out}) for part, out in WITHOUT.items()}
 """MDDA without a part, tuned over what is left."""
 
 
@@ -61,14 +63,14 @@ def ablations(mdda: Words) -> Iterator[tuple[str, str, Words]]:
     for part, out in WITHOUT.items():
         yield "without", part, {**mdda, **{key: value for key, (value,) in out.items()}}
     for changed, values in {
-        "blocks": (1, 2, 3, 4, 5),
-        "sigma": (0.01, 0.02, 0.03, 0.04, 0.06, 0.08),
+        "blocks": (1, 2, 3, 5),
+        "sigma": (0.01, 0.02, 0.04, 0.08),
         "rof_weight": (0.01, 0.03, 0.06, 0.1),
         "smoothing": (0.0, 0.5, 1.0),
-        "own": (0.25, 0.5, 0.75),
+        "own": (0.25, 0.75),
     }.items():
         for value in values:
-            if value != mdda.get(changed, 0.5 if changed == "own" else None):
+            if value != mdda.get(changed):
                 yield changed, f"{value:g}", {**mdda, changed: value}
     for scales in ((0.5, 1.0), (1.0, 2.0), (0.5, 1.0, 2.0), (0.25, 0.5, 2.0)):
         yield "scales", ", ".join(f"{s:g}" for s in scales), {**mdda, "scales": scales}

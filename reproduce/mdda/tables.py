@@ -16,16 +16,21 @@ from reproduce.verdicts import Question, answered, line, page
 
 HEAD = """# MDDA on real images: what was measured
 
-Made by `reproduce/mdda/run.sh`; every number is measured, none is edited. HAM10000 with the eight classes of ISIC 2019, 48 x 64 pixels, split
-by lesion, two networks trained from random weights: ResNet-18 (`resnet`) and RegNetX-400MF (`regnet`). {test} test images of {lesions} lesions: {classes}
-(whole lesions, no more than about 120 images of a class, so that nevi are not two thirds). All count, right to begin with or not. Accuracy is over these
-images, [95 % interval over lesions]; balanced accuracy, the mean over classes, stands in brackets. Attacked images are judged as saved in 8 bits.
+Made by `reproduce/mdda/run.sh`; every number is measured, none is edited. HAM10000 with the eight classes of ISIC 2019, 48 x 64
+pixels, split by lesion, two networks trained from random weights: ResNet-18 (`resnet`) and RegNetX-400MF (`regnet`). {test} test
+images of {lesions} lesions: {classes} (whole lesions, no more than about 120 images of a
+class, so that nevi are not two thirds). All count, right to begin with or not. Accuracy is over these images, [95 % interval over
+lesions]; balanced accuracy, the mean over classes, stands in brackets. Attacked images are judged as saved in 8 bits.
 
-Each purifier was tuned on {val} other images of {val_lesions} validation lesions: of its grid (`grids.py`) the settings with the largest mean of clean accuracy and
-accuracy under PGD at 4/255, made on the bare ResNet. No test image was looked at.
+Each purifier was tuned on {val} other images, of {val_lesions} validation lesions: of its grid (`grids.py`) the settings with the
+largest mean of clean accuracy and accuracy under PGD at 4/255, made on the bare ResNet. No test image was looked at.
 
-Attacks are made on the bare network: {attacks}. {nearest} stop where the bare network is just wrong, which nearly any change undoes; the others go on to the
-end of their budget."""
+Attacks are made on the bare network: {attacks}.
+{nearest} stop where the bare network is just wrong, which nearly any change undoes; the others go on to the end of their budget."""
+
+
+PRICES = """*of*: how many settings were tried. *ms*: of one core for an image; *MiB*: by how much the process grew for 16 images at
+48 x 64, for 4 at 224 x 224."""
 
 
 def head(m: Measured) -> str:
@@ -54,8 +59,7 @@ def purifiers(m: Measured) -> str:
         clean = [_cell(m.who, m.of(name, "", 0, judge, judge)) for judge in ("resnet", "regnet")]
         score = f"{np.mean([a.mean() for a in asked]):.3f}"
         lines.append(line([name, _settings(settings or {}), str(len(GRIDS.get(name, "1"))), score, *clean, *_price(m, settings)]))
-    note = "*of*: how many settings were tried. *ms*: of one core for an image; *MiB*: by how much the process grew for 16 images at 48 x 64, for 4 at 224 x 224."
-    return "\n".join([*lines, "", note, ""])
+    return "\n".join([*lines, "", PRICES, ""])
 
 
 def grey(m: Measured) -> str:
@@ -100,7 +104,8 @@ def escalated(m: Measured) -> str:
         return "## Before an adversary who knows the defence\n\nNot run.\n"
     first, second = ([row for row in m.escalated if row["table"] == n] for n in (1, 2))
     who = Who(m.escalated[0]["patients"], m.escalated[0]["labels"])
-    about = f"The audit with all that it does by itself (docs/how-we-doubt.md), on {len(who.labels)} of the test images, of {len(set(who.patients))} lesions."
+    counted = f"{len(who.labels)} of the test images, of {len(set(who.patients))} lesions"
+    about = f"The audit with all that it does by itself (docs/how-we-doubt.md), on {counted}."
     lines = [*_headed("Before an adversary who knows the defence", COLUMNS, about), *(_left(row) for row in first), ""]
     if second:
         lines += [
@@ -138,8 +143,8 @@ def _best(rows: Sequence[dict[str, Any]]) -> str:
         max(some, key=worth) for some in ([r for r in rows if "MDDA" in r["name"]], [r for r in rows if "MDDA" not in r["name"]])
     )
     return (
-        f"By the mean of clean accuracy and what is left at 2/255: the best with MDDA is *{best['name']}* ({worth(best):.3f}), the best without "
-        f"*{other['name']}* ({worth(other):.3f}). Picked on these very images, so a little too good, both."
+        f"By the mean of clean accuracy and what is left at 2/255: the best with MDDA is *{best['name']}* ({worth(best):.3f}), the best "
+        f"without *{other['name']}* ({worth(other):.3f}). Picked on these very images, so a little too good, both."
     )
 
 

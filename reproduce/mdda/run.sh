@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# MDDA beside its rivals, taken apart, and before an adversary who knows it; three claims answered: reproduce/mdda/results.md.
+#
+#   reproduce/mdda/run.sh HAM10000 [RUNS]
+#
+# HAM10000 is the folder in its published layout, with ISIC_2019_Training_GroundTruth.csv (which tells AK from SCC) and
+# split_by_lesion.csv (columns image, split). RUNS is where the runs go (default runs/mdda). Stopped at any moment, the same command goes
+# on. VAL, TEST and FEW are the most images of a class for tuning, comparing and the escalation; OUT the page that is written.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+ham="ham10000:$(realpath "$1"),labels=isic2019" runs=$(realpath -m "${2:-runs/mdda}")
+python=${PYTHON:-python3} robustdx=${ROBUSTDX:-robustdx}
+export PYTHONPATH="$here/../..${PYTHONPATH:+:$PYTHONPATH}"
+
+for name in resnet regnet robust; do
+  $robustdx harden "$here/$name.toml" --data "$ham,split=split_by_lesion.csv" --out "$runs/$name"
+done
+chosen() { "$python" -m reproduce.mdda.chosen "$ham,split=split_by_lesion.csv" "$@"; }
+chosen "$runs/chosen.csv" --val "${VAL:-30}" --test "${TEST:-120}"
+chosen "$runs/few.csv" --val "${VAL:-30}" --test "${FEW:-14}"
+compare() { "$python" -m reproduce.mdda.compare --data "$ham,split=$runs/chosen.csv" --runs "$runs" "$@"; }
+compare
+"$python" -m reproduce.mdda.escalate --data "$ham,split=$runs/few.csv" --runs "$runs"
+compare --ablate
+"$python" -m reproduce.mdda.claims "$runs" > "${OUT:-$here/results.md}"
+echo "The tables and answers are in ${OUT:-$here/results.md}"
