@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from reproduce.mdda.attacked import BUDGETS, EVERY, attacked, network, parts, photos
-from reproduce.mdda.grids import ANEW, GRIDS, WITHOUT, Words, ablations
+from reproduce.mdda.grids import ANEW, GRIDS, WITHOUT, Words, ablations, grids
 from reproduce.mdda.price import priced
 from robustdx.auditing.cell import Batch
 from robustdx.models import DiagnosticModel, still
@@ -139,22 +139,22 @@ class Comparison:
             self.rows.keep({**about, "price": priced(settings)})
 
 
-def tuned(made: Comparison, grids: Mapping[str, list[Words]]) -> dict[str, Words]:
+def tuned(made: Comparison, among: Mapping[str, list[Words]]) -> dict[str, Words]:
     """The settings that the rule picks, by purifier; kept in RUNS/tuned.json."""
     file = made.runs / "tuned.json"
     there: dict[str, Words] = json.loads(file.read_text()) if file.is_file() else {}
-    for name in [n for n in grids if n not in there]:
-        there[name] = max(grids[name], key=lambda settings, name=name: made.score(name, settings))  # type: ignore[misc]
+    for name in [n for n in among if n not in there]:
+        there[name] = max(among[name], key=lambda settings, name=name: made.score(name, settings))  # type: ignore[misc]
         print(f"{name}: {there[name]}, {made.score(name, there[name]):.3f} on validation images", flush=True)
         file.write_text(json.dumps(there, indent=1))
-    return {name: there[name] for name in grids}
+    return {name: there[name] for name in among}
 
 
 def compared(made: Comparison) -> None:
     """Every purifier tuned, then shown all images."""
     made.score("none", None)
     made.everywhere("none", None)
-    for name, settings in tuned(made, GRIDS).items():
+    for name, settings in tuned(made, grids(made.runs)).items():
         made.price(name, settings)
         made.everywhere(name, settings)
         clean, own = (share(made.ask("test", name, settings, "resnet", a, e)) for a, e in (("", 0.0), ("pgd", 4.0)))

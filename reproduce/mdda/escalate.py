@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reproduce.mdda.compare import TUNED_AT, Rows, share
-from reproduce.mdda.grids import GRIDS, Words
+from reproduce.mdda.grids import ANEW, Words
 from robustdx import api
 from robustdx.auditing.cell import is_right
 from robustdx.auditing.plan import AuditPlan
@@ -49,7 +49,7 @@ def best_rivals(tuned: dict[str, Words], rows: Rows) -> list[str]:
         asked = ({**about, "attack": a, "eps": e} for a, e in (("", 0.0), ("pgd", TUNED_AT)))
         return sum(share(rows.found[Rows.key(row)]["right"]) for row in asked)
 
-    return sorted((name for name in GRIDS if name not in ("mdda", "rof")), key=score, reverse=True)[:RIVALS]
+    return sorted((name for name in tuned if name not in ("mdda", "rof", *ANEW)), key=score, reverse=True)[:RIVALS]
 
 
 def contenders(tuned: dict[str, Words], rivals: list[str]) -> Iterator[Contender]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 Words = dict[str, Any]
+DENOISER = "denoiser.safetensors"
+"""The file in the folder of the runs that holds the denoiser."""
 
 
 def grid(purifier: str, **values: tuple[Any, ...]) -> list[Words]:
@@ -42,6 +45,15 @@ GRIDS: Mapping[str, list[Words]] = {
     "feature-squeezing": grid("feature-squeezing", levels=(8, 16, 32, 64), size=(3, 5)),
     "super-resolution": grid("super-resolution", sigma=(0.01, 0.02, 0.04), factor=(1.5, 2.0, 3.0)),
 }
+
+
+def grids(runs: Path) -> dict[str, list[Words]]:
+    """Those above, and the denoiser that learn.py has trained, where it has."""
+    weights = runs / DENOISER
+    learned = {"denoiser": [{"name": "denoiser", "weights": str(weights)}]} if weights.is_file() else {}
+    return {**GRIDS, **learned}
+
+
 SINGLE_STEP = ("rof", "jpeg", "bit-depth", "gaussian", "median", "bilateral", "non-local-means", "wavelet")
 """Filters of one step, for which the paper's gain is said to grow with eps."""
 

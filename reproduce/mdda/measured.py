@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from reproduce.mdda.attacked import BUDGETS
 from reproduce.mdda.compare import Rows
-from reproduce.mdda.grids import GRIDS, Words
+from reproduce.mdda.grids import ANEW, Words
 from reproduce.verdicts import Question
 from robustdx.metrics import Resamples
 
@@ -94,7 +94,7 @@ class Measured:
     @property
     def names(self) -> list[str]:
         """The purifiers, with none at first."""
-        return ["none", *(name for name in self.tuned if name in GRIDS)]
+        return ["none", *(name for name in self.tuned if name not in ANEW)]
 
     def question(self, claim: str, first: Marks, second: Marks, *, at_least: bool = False) -> Question:
         who = self.who.first(len(first))

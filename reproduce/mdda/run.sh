@@ -19,6 +19,7 @@ chosen() { "$python" -m reproduce.mdda.chosen "$ham,split=split_by_lesion.csv" "
 chosen "$runs/chosen.csv" --val "${VAL:-30}" --test "${TEST:-120}"
 chosen "$runs/few.csv" --val "${VAL:-30}" --test "${FEW:-14}"
 compare() { "$python" -m reproduce.mdda.compare --data "$ham,split=$runs/chosen.csv" --runs "$runs" "$@"; }
+"$python" -m reproduce.mdda.learn --data "$ham,split=split_by_lesion.csv" --runs "$runs" --epochs "${EPOCHS:-6}"
 compare
 "$python" -m reproduce.mdda.escalate --data "$ham,split=$runs/few.csv" --runs "$runs"
 compare --ablate
