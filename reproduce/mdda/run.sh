@@ -8,20 +8,20 @@
 # on. VAL, TEST and FEW are the most images of a class for tuning, comparing and the escalation; OUT the page that is written.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-ham="ham10000:$(realpath "$1"),labels=isic2019" runs=$(realpath -m "${2:-runs/mdda}")
+ham="ham10000:$(realpath "$1"),split=" runs=$(realpath -m "${2:-runs/mdda}")
 python=${PYTHON:-python3} robustdx=${ROBUSTDX:-robustdx}
 export PYTHONPATH="$here/../..${PYTHONPATH:+:$PYTHONPATH}"
 
 for name in resnet regnet robust; do
-  $robustdx harden "$here/$name.toml" --data "$ham,split=split_by_lesion.csv" --out "$runs/$name"
+  $robustdx harden "$here/$name.toml" --data "${ham}split_by_lesion.csv,labels=isic2019" --out "$runs/$name"
 done
-chosen() { "$python" -m reproduce.mdda.chosen "$ham,split=split_by_lesion.csv" "$@"; }
+chosen() { "$python" -m reproduce.mdda.chosen "${ham}split_by_lesion.csv,labels=isic2019" "$@"; }
 chosen "$runs/chosen.csv" --val "${VAL:-30}" --test "${TEST:-120}"
 chosen "$runs/few.csv" --val "${VAL:-30}" --test "${FEW:-14}"
-compare() { "$python" -m reproduce.mdda.compare --data "$ham,split=$runs/chosen.csv" --runs "$runs" "$@"; }
-"$python" -m reproduce.mdda.learn --data "$ham,split=split_by_lesion.csv" --runs "$runs" --epochs "${EPOCHS:-6}"
+compare() { "$python" -m reproduce.mdda.compare --data "$ham$runs/chosen.csv,labels=isic2019" --runs "$runs" "$@"; }
+"$python" -m reproduce.mdda.learn --data "${ham}split_by_lesion.csv,labels=isic2019" --runs "$runs" --epochs "${EPOCHS:-6}"
 compare
-"$python" -m reproduce.mdda.escalate --data "$ham,split=$runs/few.csv" --runs "$runs"
+"$python" -m reproduce.mdda.escalate --data "$ham$runs/few.csv,labels=isic2019" --runs "$runs"
 compare --ablate
 "$python" -m reproduce.mdda.claims "$runs" > "${OUT:-$here/results.md}"
 echo "The tables and answers are in ${OUT:-$here/results.md}"
