@@ -28,9 +28,7 @@ def main() -> None:
     if not (args.runs / DENOISER).is_file():
         train = load_dataset(args.data).only("train")
         made = Denoiser(width=16, epochs=args.epochs, batch_size=32)
-        made.fit(
-            train, Draws(0, ("denoiser",)), size=SIZE, out=args.runs / DENOISER, progress=lambda *told: print(*told, end="\r", flush=True)
-        )
+        made.fit(train, Draws(0, ("denoiser",)), size=SIZE, out=args.runs / DENOISER)
 
 
 if __name__ == "__main__":
