@@ -26,8 +26,8 @@ from robustdx.records import ESCALATION
 from robustdx.store import Store
 
 RIVALS = 4
-MILD: Words = {"name": "mdda", "blocks": 1, "sigma": 0.01, "rof_weight": 0.01, "smoothing": 0.0}
-STRONG: Words = {"name": "mdda", "blocks": 3, "sigma": 0.06, "rof_weight": 0.1, "smoothing": 0.5}
+STRONG: Words = {"name": "mdda", "blocks": 2, "sigma": 0.03, "rof_weight": 0.03, "smoothing": 0.5}
+"""What leaves most under PGD on the validation images, at more clean accuracy than the tuned one gives up."""
 JPEG: Words = {"name": "jpeg", "quality": 50}
 
 
@@ -62,8 +62,6 @@ def contenders(tuned: dict[str, Words], rivals: list[str]) -> Iterator[Contender
         yield Contender(1, name, "resnet", tuned[name])
     yield Contender(2, "robust network alone", "robust", None)
     yield Contender(2, "robust network, MDDA", "robust", mdda)
-    yield Contender(2, "robust network, mild MDDA", "robust", MILD)
-    yield Contender(2, "mild MDDA", "resnet", MILD)
     yield Contender(2, "strong MDDA", "resnet", STRONG)
     yield Contender(2, "JPEG 50, then MDDA", "resnet", chain)
     yield Contender(2, "robust network, strong MDDA", "robust", STRONG)
