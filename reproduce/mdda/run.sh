@@ -17,7 +17,7 @@ for name in resnet regnet robust; do
 done
 chosen() { "$python" -m reproduce.mdda.chosen "${ham}split_by_lesion.csv,labels=isic2019" "$@"; }
 chosen "$runs/chosen.csv" --val "${VAL:-30}" --test "${TEST:-120}"
-chosen "$runs/few.csv" --val "${VAL:-30}" --test "${FEW:-14}"
+chosen "$runs/few.csv" --val "${VAL:-30}" --test "${FEW:-10}"
 compare() { "$python" -m reproduce.mdda.compare --data "$ham$runs/chosen.csv,labels=isic2019" --runs "$runs" "$@"; }
 "$python" -m reproduce.mdda.learn --data "${ham}split_by_lesion.csv,labels=isic2019" --runs "$runs" --epochs "${EPOCHS:-6}"
 compare
