@@ -134,9 +134,9 @@ class Comparison:
             self.ask("test", name, settings, "resnet", attack, eps, NETWORKS if not attack else ())
 
     def price(self, name: str, settings: Words) -> None:
-        about: Words = {"stage": "price", "purifier": name, "settings": settings, "made": "", "judge": "", "attack": "", "eps": 0.0}
+        about: Words = {"stage": "cost", "purifier": name, "settings": settings, "made": "", "judge": "", "attack": "", "eps": 0.0}
         if Rows.key(about) not in self.rows.found:
-            self.rows.keep({**about, "price": priced(settings)})
+            self.rows.keep({**about, "cost": priced(settings)})
 
 
 def tuned(made: Comparison, among: Mapping[str, list[Words]]) -> dict[str, Words]:

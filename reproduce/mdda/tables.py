@@ -29,8 +29,8 @@ Attacks are made on the bare network: {attacks}.
 {nearest} stop where the bare network is just wrong, which nearly any change undoes; the others go on to the end of their budget."""
 
 
-PRICES = """*of*: how many settings were tried. *ms*: of one core for an image; *MiB*: by how much the process grew for 16 images at
-48 x 64, for 4 at 224 x 224."""
+PRICES = """*of*: how many settings were tried. *ms*, *MiB*: time of one core and growth of the process for an image, of 16 together, at
+48 x 64 and at 224 x 224."""
 
 
 def head(m: Measured) -> str:
@@ -194,13 +194,13 @@ def _short(who: Who, told: Marks) -> str:
 def _price(m: Measured, settings: Words | None) -> list[str]:
     if settings is None:
         return ["-"] * 4
-    about = {"stage": "price", "settings": settings, "made": "", "judge": "", "attack": "", "eps": 0.0}
-    found = m.rows.found[m.rows.key(about)]["price"]
+    about = {"stage": "cost", "settings": settings, "made": "", "judge": "", "attack": "", "eps": 0.0}
+    found = m.rows.found[m.rows.key(about)]["cost"]
     return [
         f"{found[0]['milliseconds']:.2f}",
-        f"{found[0]['mebibytes']:.0f}",
+        f"{found[0]['mebibytes']:.2f}",
         f"{found[1]['milliseconds']:.1f}",
-        f"{found[1]['mebibytes']:.0f}",
+        f"{found[1]['mebibytes']:.1f}",
     ]
 
 
