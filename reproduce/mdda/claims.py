@@ -79,7 +79,8 @@ def hurts(m: Measured, anew: bool) -> list[Question]:
 
 def well_above(answers: list[Answer]) -> str:
     n = sum(a.low >= WELL for a in answers)
-    return f"At least {WELL:.0%} more with all of the interval: {n} of {len(answers)}. No interval reaches above {max(a.high for a in answers):+.3f}."
+    most = max(a.high for a in answers)
+    return f"At least {WELL:.0%} more with all of the interval: {n} of {len(answers)}. No interval reaches above {most:+.3f}."
 
 
 def main(runs: Path) -> None:
