@@ -12,6 +12,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -53,19 +54,24 @@ def best_rivals(tuned: dict[str, Words], rows: Rows) -> list[str]:
 
 
 def contenders(tuned: dict[str, Words], rivals: list[str]) -> Iterator[Contender]:
-    """Those of the first table, then what else could be made of MDDA."""
+    """Those of the first table, and what else could be made of MDDA; in turns, so that a run that is stopped has some of both."""
     mdda = tuned["mdda"]
     chain = {"name": "chain", "members": [JPEG, mdda]}
-    yield Contender(1, "MDDA", "resnet", mdda)
-    yield Contender(1, "no defence", "resnet", None)
-    for name in rivals:
-        yield Contender(1, name, "resnet", tuned[name])
-    yield Contender(2, "robust network alone", "robust", None)
-    yield Contender(2, "robust network, MDDA", "robust", mdda)
-    yield Contender(2, "strong MDDA", "resnet", STRONG)
-    yield Contender(2, "JPEG 50, then MDDA", "resnet", chain)
-    yield Contender(2, "robust network, strong MDDA", "robust", STRONG)
-    yield Contender(2, "robust network, JPEG 50, then MDDA", "robust", chain)
+    first = [Contender(1, "MDDA", "resnet", mdda), Contender(1, "no defence", "resnet", None)]
+    first += [Contender(1, name, "resnet", tuned[name]) for name in rivals]
+    second = [
+        Contender(2, "robust network alone", "robust", None),
+        Contender(2, "robust network, MDDA", "robust", mdda),
+        Contender(2, "strong MDDA", "resnet", STRONG),
+        Contender(2, "robust network, strong MDDA", "robust", STRONG),
+        Contender(2, "JPEG 50, then MDDA", "resnet", chain),
+        Contender(2, "robust network, JPEG 50, then MDDA", "robust", chain),
+    ]
+    yield from first[:3]
+    for one, other in zip_longest(second, first[3:]):
+        yield one
+        if other:
+            yield other
 
 
 def audited(made: Contender, runs: Path, data: str) -> dict[str, Any]:
@@ -93,12 +99,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--table", type=int, choices=(1, 2), help="one of the tables; both where it is left out")
     args = parser.parse_args()
     tuned, rows, kept = json.loads((args.runs / "tuned.json").read_text()), Rows(args.runs / "rows.jsonl"), args.runs / "escalated.jsonl"
     done = {json.loads(line)["name"] for line in kept.read_text().splitlines()} if kept.is_file() else set()
     for made in contenders(tuned, best_rivals(tuned, rows)):
-        if made.name in done or args.table not in (None, made.table):
+        if made.name in done:
             continue
         row = audited(made, args.runs, args.data)
         with kept.open("a") as file:

@@ -88,5 +88,5 @@ def ablations(mdda: Words) -> Iterator[tuple[str, str, Words]]:
         yield "scales", ", ".join(f"{s:g}" for s in scales), {**mdda, "scales": scales}
     yield "schedule", "variance-preserving", {**mdda, "schedule": "variance-preserving"}
     for denoiser in ({"name": "gaussian", "sigma": 0.7}, {"name": "median"}, {"name": "bilateral"}, {"name": "wavelet", "sigma": 0.02}):
-        yield "denoiser", denoiser["name"], {**mdda, "denoiser": denoiser}
+        yield "denoiser", str(denoiser["name"]), {**mdda, "denoiser": denoiser}
     yield "draws averaged", "4", {**mdda, "samples": 4}

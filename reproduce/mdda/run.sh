@@ -21,9 +21,7 @@ chosen "$runs/few.csv" --val "${VAL:-30}" --test "${FEW:-10}"
 compare() { "$python" -m reproduce.mdda.compare --data "$ham$runs/chosen.csv,labels=isic2019" --runs "$runs" "$@"; }
 "$python" -m reproduce.mdda.learn --data "${ham}split_by_lesion.csv,labels=isic2019" --runs "$runs" --epochs "${EPOCHS:-6}"
 compare
-escalate() { "$python" -m reproduce.mdda.escalate --data "$ham$runs/few.csv,labels=isic2019" --runs "$runs" "$@"; }
-escalate --table 1
 compare --ablate
-escalate --table 2
+"$python" -m reproduce.mdda.escalate --data "$ham$runs/few.csv,labels=isic2019" --runs "$runs"
 "$python" -m reproduce.mdda.claims "$runs" > "${OUT:-$here/results.md}"
 echo "The tables and answers are in ${OUT:-$here/results.md}"
