@@ -17,6 +17,7 @@ from reproduce.mdda.compare import Rows
 from reproduce.mdda.grids import ANEW, Words
 from reproduce.verdicts import Question
 from robustdx.metrics import Resamples
+from robustdx.metrics.intervals import share
 
 Marks = NDArray[np.float64]
 """For each image 1 where it is right, 0 where it is not."""
@@ -39,9 +40,8 @@ class Who:
     def accuracy(self, marks: Marks) -> tuple[float, float, float]:
         """With its 95 % interval over lesions."""
         totals = self.resamples.totals({"right": marks, "n": np.ones(len(marks))})
-        every = totals["right"].values[:, 0] / totals["n"].values[:, 0]
-        low, high = np.percentile(every[1:], (2.5, 97.5))
-        return float(every[0]), float(low), float(high)
+        found = share(totals["right"], totals["n"])
+        return found.value, *found.limits()
 
     def balanced(self, marks: Marks) -> float:
         """The mean over classes."""
