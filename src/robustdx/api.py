@@ -13,13 +13,13 @@ from torch.utils.data import Dataset as TorchDataset
 
 from robustdx.attacks import ATTACKS
 from robustdx.auditing import prepare
-from robustdx.auditing.alarm_results import write_alarm_results
-from robustdx.auditing.alarms import Alarms
-from robustdx.auditing.certified import write_certificates
-from robustdx.auditing.certify import Certification
-from robustdx.auditing.export import Export
+from robustdx.auditing.certificates.results import write_certificates
+from robustdx.auditing.certificates.votes import Certification
+from robustdx.auditing.detection.alarms import Alarms
+from robustdx.auditing.detection.results import write_alarm_results
+from robustdx.auditing.files.attacked import Export
+from robustdx.auditing.files.purified import Purification
 from robustdx.auditing.plan import AuditPlan
-from robustdx.auditing.purify import Purification
 from robustdx.auditing.requirements import require_images
 from robustdx.auditing.run import Audit, Progress
 from robustdx.catalogue import build
@@ -97,7 +97,7 @@ def run(ready: Audit, out: Path, *, command: str, progress: Progress | None = No
 
 
 def attack(ready: Audit, out: Path, *, progress: Progress) -> bool:
-    """Write adversarial images and their manifest (see `auditing.export`), or go on with them; False where all was there."""
+    """Write adversarial images and their manifest (see `auditing.files.attacked`), or go on with them; False where all was there."""
     words = {**prepare.words(ready), "made": "images"}
     if finished(ready, out, words):
         return False
@@ -111,7 +111,7 @@ def attack(ready: Audit, out: Path, *, progress: Progress) -> bool:
 
 
 def purify(ready: Purification, out: Path, *, command: str, progress: Progress) -> bool:
-    """Write purified images and their manifest (see `auditing.purify`), or go on with them; False where all was there."""
+    """Write purified images and their manifest (see `auditing.files.purified`), or go on with them; False where all was there."""
     store, words = Store(out), ready.words()
     ready.require_apart(out)
     if store.whole and store.belongs_to(words) and not ready.missing(store):
@@ -144,7 +144,7 @@ def certify(ready: Certification, out: Path, *, command: str, progress: Progress
 
 
 def detect(ready: Alarms, out: Path, *, command: str, progress: Progress | None = None) -> dict[str, Any]:
-    """Put detectors to the test (see `auditing.alarms`), or go on with it; write the report, and return results.json."""
+    """Put detectors to the test (see `auditing.detection.alarms`), or go on with it; write the report, and return results.json."""
     words, tell = ready.words(), progress or (lambda what, done, total: None)
     if not finished(ready.audit, out, words):
         Store(out).require(words)

@@ -81,7 +81,7 @@ def test_where_half_stands_it_is_the_cheapest_that_broke_any(tmp_path):
         "No attack broke half of the images. The cheapest that broke any, at 1/255, is FGSM, at 2 passes per image (3 of 200)."
     )
     told = adversaries(read(with_counts(tmp_path / "other", fell=0))).told
-    assert told[0] == "No attack broke a single image under L∞."
+    assert told[0] == "No attack of the plan broke a single image under L∞."
 
 
 def test_what_it_takes_who_can_only_ask(f):

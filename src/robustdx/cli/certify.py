@@ -44,8 +44,8 @@ def certify(
     robustdx certify --model timm:resnet18 --weights model.safetensors --data folder:scans --sigma 0.25 --samples 100,1000 --out run
     """
     from robustdx import api
-    from robustdx.auditing.certify import Certification
-    from robustdx.auditing.certify_plan import CertifyPlan
+    from robustdx.auditing.certificates.plan import CertifyPlan
+    from robustdx.auditing.certificates.votes import Certification
     from robustdx.catalogue import build
     from robustdx.cli import words
 

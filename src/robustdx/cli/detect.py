@@ -47,7 +47,7 @@ def detect(
     robustdx detect --model timm:resnet18 --weights model.safetensors --data folder:scans --detector mahalanobis --eps 4/255 --out run
     """
     from robustdx import api
-    from robustdx.auditing.alarms import prepare_alarms
+    from robustdx.auditing.detection.alarms import prepare_alarms
     from robustdx.auditing.plan import AuditPlan
     from robustdx.catalogue import build
     from robustdx.cli import words

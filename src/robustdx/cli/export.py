@@ -37,7 +37,7 @@ def export(
     robustdx export --model timm:resnet18 --weights model.safetensors --data folder:scans --defence median --out model.onnx
     """
     from robustdx.auditing.defence import defended
-    from robustdx.auditing.deploy import export_onnx, export_program
+    from robustdx.auditing.files.programs import export_onnx, export_program
     from robustdx.catalogue import build
     from robustdx.cli import words
     from robustdx.data import load_dataset

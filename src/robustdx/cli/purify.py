@@ -35,7 +35,7 @@ def purify(
     robustdx purify --data folder:scans --purifier jpeg,quality=75 --out purified
     """
     from robustdx import api
-    from robustdx.auditing.purify import Purification
+    from robustdx.auditing.files.purified import Purification
     from robustdx.cli import words
     from robustdx.models.device import require_device
 

@@ -20,7 +20,7 @@ def report(
 
     Of a run of `robustdx certify`: certificate.html, results.json and certificates.csv.
     """
-    from robustdx.auditing.certified import is_certified, write_certificates
+    from robustdx.auditing.certificates.results import is_certified, write_certificates
     from robustdx.auditing.summary import write_results
     from robustdx.report.certificate import write_certificate
     from robustdx.report.page import write_report

@@ -99,7 +99,7 @@ def _cheapest(f: Findings, threat: str) -> str:
         counts = f"{count(some['broken']['images'])} of {count(some['broken']['of'])}"
         start = f"No attack broke half of the images. The cheapest that broke any, at {_at(some)}, is {some['attack'].upper()}"
         return f"{start}, at {_each(passes(some))} per image ({counts})."
-    return f"No attack broke a single image under {threat_name(threat)}."
+    return f"No attack of the plan broke a single image under {threat_name(threat)}."
 
 
 def _asking(f: Findings, threat: str) -> str:

@@ -175,7 +175,7 @@ class Findings:
     def named(self, attack: str) -> str:
         """What the page calls an attack."""
         shown = self.shown(attack)
-        return attack.upper() + (f" (on {shown} of the images)" if shown else "")
+        return (attack if attack == ESCALATION else attack.upper()) + (f" (on {shown} of the images)" if shown else "")
 
     def asks(self, attack: str) -> bool:
         """Whether an attack only asks the network, and never sees its gradient (black box)."""

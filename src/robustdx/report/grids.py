@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from robustdx.records import ESCALATION
 from robustdx.report.findings import CellResult, Estimate, Findings, estimate
 from robustdx.report.goals import REACHED
 from robustdx.report.numbers import DASH, METRICS, count, duration, eps_range, eps_text, metric_name, pair, percent, shown, threat_name
@@ -107,7 +108,7 @@ def _method(f: Findings, attack: str) -> Method:
     effort = [("Budgets", budgets), ("Ends at the first success", shown(any(c.get("early_stop") for c in cells)))]
     effort += [("Passes through the network per image", _between(passes))] if passes else []
     effort += [("Time", duration(seconds))] if seconds else []
-    return Method(attack.upper(), str(about), settings, effort)
+    return Method(attack if attack == ESCALATION else attack.upper(), str(about), settings, effort)
 
 
 def _between(values: list[float]) -> str:
@@ -128,7 +129,7 @@ def _kind(cell: CellResult) -> str:
 
 
 def _attack(cell: CellResult) -> str:
-    return {"clean": "not attacked", "worst": "worst case"}.get(cell["attack"], str(cell["attack"]).upper())
+    return {"clean": "not attacked", "worst": "worst case", ESCALATION: "escalation"}.get(cell["attack"], str(cell["attack"]).upper())
 
 
 def _budget(cell: CellResult) -> str:

@@ -20,8 +20,8 @@ from torch import Tensor
 from robustdx.attacks import follows_gradient
 from robustdx.auditing import prepare
 from robustdx.auditing.cell import Batch
-from robustdx.auditing.certified import MADE
-from robustdx.auditing.certify_plan import CertifyPlan
+from robustdx.auditing.certificates.plan import CertifyPlan
+from robustdx.auditing.certificates.results import MADE
 from robustdx.auditing.requirements import gives_gradient
 from robustdx.auditing.run import Audit, Progress
 from robustdx.catalogue import dump

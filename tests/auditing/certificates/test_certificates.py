@@ -7,9 +7,9 @@ from torch import nn
 
 from robustdx import api
 from robustdx.auditing import prepare
-from robustdx.auditing.certified import Votes, radii
-from robustdx.auditing.certify import Certification
-from robustdx.auditing.certify_plan import CertifyPlan
+from robustdx.auditing.certificates.plan import CertifyPlan
+from robustdx.auditing.certificates.results import Votes, radii
+from robustdx.auditing.certificates.votes import Certification
 from robustdx.data.in_memory import from_torch
 from robustdx.draws import Draws
 from robustdx.errors import PlanError

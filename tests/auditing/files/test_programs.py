@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from robustdx.auditing import deploy
-from robustdx.auditing.constants import IMAGE, Constants
-from robustdx.auditing.deploy import FACTS, export_onnx, export_program
+from robustdx.auditing.files import programs
+from robustdx.auditing.files.constants import IMAGE, Constants
+from robustdx.auditing.files.programs import FACTS, export_onnx, export_program
 from robustdx.draws import Draws
 from robustdx.errors import ModelError, PlanError
 from robustdx.models import Defended, DiagnosticModel
@@ -145,6 +145,6 @@ def test_a_file_that_answers_otherwise_is_not_kept(tmp_path):
 
 
 def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(deploy, "find_spec", lambda name: None if name == "onnxscript" else object())
-    with pytest.raises(deploy.MissingExtra, match=r"onnxscript: pip install 'robustdx\[export\]'"):
+    monkeypatch.setattr(programs, "find_spec", lambda name: None if name == "onnxscript" else object())
+    with pytest.raises(programs.MissingExtra, match=r"onnxscript: pip install 'robustdx\[export\]'"):
         export_onnx(model().eval(), tmp_path / "model.onnx")

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from robustdx.auditing.export import names_of, png
+from robustdx.auditing.files.attacked import names_of, png
 from robustdx.auditing.prepare import content
 from robustdx.auditing.requirements import require_images
 from robustdx.auditing.run import Progress

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from robustdx.auditing.noticing import KNOWS, knowing
+from robustdx.auditing.detection.noticing import KNOWS, knowing
 from robustdx.metrics.alarm import FALSE_ALARMS, alarm_metrics, alarm_threshold
 from robustdx.metrics.intervals import Resamples
 from robustdx.metrics.measure import interval

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import torch
 
 from robustdx.auditing import prepare
-from robustdx.auditing.noticing import KNOWS, SCHEMA, Knowing, Scores, clean_rows, crafted_rows, knowing
+from robustdx.auditing.detection.noticing import KNOWS, SCHEMA, Knowing, Scores, clean_rows, crafted_rows, knowing
 from robustdx.auditing.plan import AuditPlan, clean_cell
 from robustdx.auditing.run import Audit, Progress
 from robustdx.catalogue import key

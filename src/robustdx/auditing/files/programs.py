@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustdx.auditing.constants import Constant
+from robustdx.auditing.files.constants import Constant
 from robustdx.errors import MissingExtra, ModelError, PlanError, RobustdxError
 from robustdx.models import Defended, DiagnosticModel, still
 from robustdx.purifiers import PURIFIERS

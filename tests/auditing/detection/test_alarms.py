@@ -5,7 +5,7 @@ import json
 import pytest
 
 from robustdx import api
-from robustdx.auditing.alarms import assemble_alarms, prepare_alarms
+from robustdx.auditing.detection.alarms import assemble_alarms, prepare_alarms
 from robustdx.auditing.plan import AuditPlan
 from robustdx.cli.demo import HOME
 from robustdx.data import load_dataset
