@@ -12,7 +12,6 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def best_rivals(tuned: dict[str, Words], rows: Rows) -> list[str]:
 
 
 def contenders(tuned: dict[str, Words], rivals: list[str]) -> Iterator[Contender]:
-    """Those of the first table, and what else could be made of MDDA; in turns, so that a run that is stopped has some of both."""
+    """Those of the first table, and what else could be made of MDDA: in such an order that a run that is stopped has some of both."""
     mdda = tuned["mdda"]
     chain = {"name": "chain", "members": [JPEG, mdda]}
     first = [Contender(1, "MDDA", "resnet", mdda), Contender(1, "no defence", "resnet", None)]
@@ -67,11 +66,7 @@ def contenders(tuned: dict[str, Words], rivals: list[str]) -> Iterator[Contender
         Contender(2, "JPEG 50, then MDDA", "resnet", chain),
         Contender(2, "robust network, JPEG 50, then MDDA", "robust", chain),
     ]
-    yield from first[:3]
-    for one, other in zip_longest(second, first[3:]):
-        yield one
-        if other:
-            yield other
+    yield from (*first[:3], second[0], *first[3:4], *second[1:4], *first[4:], *second[4:])
 
 
 def audited(made: Contender, runs: Path, data: str) -> dict[str, Any]:
