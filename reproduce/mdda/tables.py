@@ -10,6 +10,7 @@ import numpy as np
 
 from reproduce.mdda.attacked import METHODS, NEAREST
 from reproduce.mdda.compare import ABLATED_ON
+from reproduce.mdda.escalate import best_rivals, contenders
 from reproduce.mdda.grids import GRIDS, Words, ablations
 from reproduce.mdda.measured import Marks, Measured, Who, cells, marks, name_of
 from reproduce.verdicts import Question, answered, line, page
@@ -115,6 +116,9 @@ def escalated(m: Measured) -> str:
             _best([*first, *second]),
             "",
         ]
+    done = {row["name"] for row in m.escalated}
+    if missing := [c.name for c in contenders(m.tuned, best_rivals(m.tuned, m.rows)) if c.name not in done]:
+        lines += [f"Not reached before this page was written: {'; '.join(missing)}.", ""]
     lines += page("MDDA above no defence, and the robust network above both, before the same adversary", answered(_known(m.escalated)))
     return "\n".join(
         [*lines, "### Which step broke how many", "", *_steps(m.escalated), "", "### What the audit doubts", "", *_doubts(m.escalated), ""]
