@@ -125,7 +125,7 @@ def escalated(m: Measured) -> str:
     )
 
 
-COLUMNS = ["network and defence", "clean", "left at 2/255", "left at 8/255", "verdict", "minutes"]
+COLUMNS = ["network and defence", "settings", "clean", "left at 2/255", "left at 8/255", "verdict", "minutes"]
 BEST = (
     "Other settings, a chain, and a network that was trained against 2/255 (`robust.toml`) behind it; the same images, the same adversary."
 )
@@ -134,7 +134,7 @@ BEST = (
 def _left(row: dict[str, Any]) -> str:
     who, told = Who(row["patients"], row["labels"]), row["right"]
     shown = [_cell(who, marks(told[eps])) for eps in ("0", "2", "8")]
-    return line([row["name"], *shown, row["escalation"]["verdict"], f"{row['seconds'] / 60:.1f}"])
+    return line([row["name"], _settings(row["defence"] or {}), *shown, row["escalation"]["verdict"], f"{row['seconds'] / 60:.1f}"])
 
 
 def _best(rows: Sequence[dict[str, Any]]) -> str:
