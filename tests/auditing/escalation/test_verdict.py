@@ -53,6 +53,17 @@ def test_a_view_that_is_sound_is_enough():
     assert raised(trial(slopes=slopes), [stair(40)]) == []
 
 
+def test_a_gradient_that_is_of_use_and_foretells_nothing_is_said_to():
+    """What a stand-in for JPEG of quality 10 gave on skin lesions: the flag spoke of its use alone, which was not what it lacked."""
+    slopes = {
+        "by a stand-in": SOUND | {"useful": 0.94, "true": 0.62, "sound": False},
+        "as it is": SOUND | {"passes": False, "sound": False},
+    }
+    (seen,) = [said for flag in FLAGS if (said := flag.found(trial(slopes=slopes), [stair(40)]))]
+    assert "of use on 94%" in seen
+    assert "foretells what the model does on 62%" in seen
+
+
 @pytest.mark.parametrize(("standing", "claims"), [(0, False), (1, False), (2, False), (3, True), (40, True)])
 def test_only_what_stands_is_claimed(standing, claims):
     assert stair(standing).claims == claims

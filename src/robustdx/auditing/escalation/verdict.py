@@ -138,10 +138,14 @@ def no_sound_gradient(trial: Words, stairs: Sequence[Stair]) -> str:
     slopes = _slopes(trial)
     if any(s["sound"] for s in slopes.values()):
         return ""
-    useful = max((s["useful"] for s in slopes.values() if s["passes"]), default=0.0)
-    if not any(s["passes"] for s in slopes.values()):
+    passing = [s for s in slopes.values() if s["passes"]]
+    if not passing:
         return "The model passes no gradient back, and none could be put in its place."
-    return f"No gradient that could be had is of use on enough images: the best one on {useful:.0%}."
+    best = max(passing, key=lambda s: (s["useful"], s["true"]))
+    return (
+        f"No gradient that could be had is sound on enough images: the best one is of use on {best['useful']:.0%} and foretells what "
+        f"the model does on {best['true']:.0%}."
+    )
 
 
 def missed(trial: Words, stairs: Sequence[Stair]) -> str:
