@@ -61,25 +61,39 @@ class Escalation:
     def _take(self, step: Step, part: _Part, rows: list[Row], found: list[Images], room: int) -> None:
         """One step on a part of the batch; what it made worse replaces what was there."""
         if step.view is None or step.attack is None:
-            judge = Judge(self.judge, step.submissions)
-            before = [rows[i] for i in part.at.tolist()]
-            tries = [(handed_in(images[part.at], part.batch, before, judge, self.seed), images[part.at]) for images in found]
-        else:
-            subject = Subject(step.view.model)
-            subject.room = room
-            made, images = attacked_rows(
-                subject, part.batch, part.clean, step.attack, self.threat, f"escalation: {step.name}", self.seed, Judge(self.judge)
-            )
-            found.append(_scattered(images, part.at, room))
-            tries = [(made, images)]
-        for made, images in tries:
-            for i, row, image in zip(part.at.tolist(), made, images, strict=True):
-                spent = {key: rows[i][key] + row[key] for key in ("forwards", "backwards")}
-                if badness(row) > badness(rows[i]):
-                    rows[i] = {**row, "member": step.name}
-                    if self.kept is not None:
-                        self.kept[row["id"]] = image
-                rows[i] = {**rows[i], **spent}
+            for images in found:
+                self._hand_in(step, part, rows, images)
+            return
+        subject = Subject(step.view.model)
+        subject.room = room
+        made, images = attacked_rows(
+            subject, part.batch, part.clean, step.attack, self.threat, f"escalation: {step.name}", self.seed, Judge(self.judge)
+        )
+        found.append(_scattered(images, part.at, room))
+        self._keep(step, part.at, made, images, rows)
+
+    def _hand_in(self, step: Step, part: _Part, rows: list[Row], images: Images) -> None:
+        """What the step makes of images that were found, each as long as it stands."""
+        judge, batch, threat = Judge(self.judge, step.submissions), part.batch, part.batch.facing(self.threat)
+        stands = torch.ones(len(part.at), dtype=torch.bool)
+        for shown in step.variants(images[part.at], batch.x, threat, batch.draws(self.seed)):
+            stands &= torch.tensor([badness(rows[i]) < 1 for i in part.at.tolist()])
+            if not bool(stands.any()):
+                break
+            at, some, saved = part.at[stands], batch.only(stands.nonzero()[:, 0]), shown[stands]
+            far = threat.take(stands).distance(saved, some.x).tolist()
+            made = handed_in(saved, some, [rows[i] for i in at.tolist()], judge, self.seed)
+            self._keep(step, at, [row | {"saved_distance": d} for row, d in zip(made, far, strict=True)], saved, rows)
+
+    def _keep(self, step: Step, at: Tensor, made: Sequence[Row], images: Images, rows: list[Row]) -> None:
+        """What became worse takes the place of what was there; what it took is added."""
+        for i, row, image in zip(at.tolist(), made, images, strict=True):
+            spent = {key: rows[i][key] + row[key] for key in ("forwards", "backwards")}
+            if badness(row) > badness(rows[i]):
+                rows[i] = {**row, "member": step.name}
+                if self.kept is not None:
+                    self.kept[row["id"]] = image
+            rows[i] = {**rows[i], **spent}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from robustdx.auditing.escalation.sample import MEANS, Sample, Slope, outputs, slope
+from robustdx.auditing.escalation.variants import maps_pixels
 from robustdx.auditing.escalation.views import View
 from robustdx.models import DiagnosticModel
 from robustdx.tensors import Outputs
@@ -38,6 +39,8 @@ class Probes:
     """Share of images whose answer is the same, to the last bit, all around them."""
     slopes: Mapping[str, Slope]
     """By view of the model."""
+    pixelwise: bool = False
+    """What stands before the network maps each pixel by itself."""
 
     @property
     def pure(self) -> bool:
@@ -71,6 +74,7 @@ def probe(model: DiagnosticModel, views: list[View], sample: Sample) -> Probes:
         forgets=not repeats or _forgets(model, sample),
         flat=_flat(model, sample, once) if repeats else 0.0,
         slopes=found,
+        pixelwise=repeats and maps_pixels(model, sample.x, sample.threat, sample.draws),
     )
 
 

@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from robustdx.attacks import APGD, Attack, Cascade, RandomSearch, Square
+from robustdx.attacks import APGD, APGDTargeted, Attack, Cascade, RandomSearch, Square
 from robustdx.auditing.escalation import views
 from robustdx.auditing.escalation.probes import Probes
+from robustdx.auditing.escalation.variants import NUDGES, Variants, looked_up, nudged, unchanged
 from robustdx.auditing.escalation.views import View
-from robustdx.models import DiagnosticModel
+from robustdx.models import Defended, DiagnosticModel
 
 ALIKE = 0.9
 """Mean cosine between the gradients of two draws above which a single draw says enough."""
@@ -22,9 +23,11 @@ REACH = 0.5
 SUBMISSIONS = 10
 """How often an image is handed in to a model that draws anew each time."""
 
-STRONG = Cascade(members=(APGD(loss="dlr-or-margin", steps=60), APGD(loss="ce", steps=40)))
+STRONG = Cascade(members=(APGD(loss="dlr-or-margin", steps=60), APGD(loss="ce", steps=40), APGDTargeted(targets=3, steps=40)))
 """On a view that answers as the model does: an image leaves as soon as it is beaten."""
-PUT_BACK = Cascade(members=(APGD(loss="dlr-or-margin", steps=60), APGD(loss="ce", steps=100, restarts=4)))
+PUT_BACK = Cascade(
+    members=(APGD(loss="dlr-or-margin", steps=60), APGD(loss="ce", steps=100, restarts=4), APGDTargeted(targets=3, steps=60, restarts=2))
+)
 """On a gradient that was put in place of none, and that is rough: from several starts."""
 DRIVEN = APGD(loss="ce", steps=60, early_stop=False)
 """On a view that answers otherwise: driven to the end, so that the image is wrong by as much as can be had."""
@@ -40,6 +43,8 @@ class Step:
     attack: Attack | None
     why: str
     submissions: int = 1
+    variants: Variants = unchanged
+    """What is made of each image before it is handed in again."""
 
 
 def steps(model: DiagnosticModel, found: list[View], probes: Probes, eps: float, path: tuple[str, ...], *, trusted: bool) -> list[Step]:
@@ -52,6 +57,8 @@ def steps(model: DiagnosticModel, found: list[View], probes: Probes, eps: float,
     if best is not None and not own.smooth:
         around = views.around(best, REACH * eps, TOGETHER)
         made.append(Step("mean around", around, DRIVEN, "the gradient at the image itself says little of what lies further on"))
+    if not own.smooth:
+        made += _varied(model, probes)
     if not (own.smooth and trusted):
         made += _without_gradient(found[0])
     if probes.stochastic:
@@ -95,7 +102,7 @@ def _from_outside(model: DiagnosticModel) -> Iterator[Step]:
 
 def _own(found: list[View], probes: Probes) -> Iterator[Step]:
     if probes.slopes[views.OWN].passes:
-        yield Step("gradient", found[0], STRONG, "the gradient of the model as it is, two losses")
+        yield Step("gradient", found[0], STRONG, "the gradient of the model as it is, three losses")
 
 
 def _put_back(found: list[View], probes: Probes) -> Iterator[Step]:
@@ -116,6 +123,14 @@ def _over_draws(best: View, probes: Probes, path: tuple[str, ...]) -> Iterator[S
     yield Step("mean over draws", views.averaged(best, k), DRIVEN, f"answers are drawn: the gradient of their mean, {k} draws (EOT)")
     if probes.drawn:
         yield Step("draws known", views.known(best, path), STRONG, "the adversary knows what will be drawn for the image")
+
+
+def _varied(model: DiagnosticModel, probes: Probes) -> Iterator[Step]:
+    if probes.pixelwise and isinstance(model, Defended):
+        why = "the purifier maps each pixel by itself: of all values of a pixel the one that it carries furthest"
+        yield Step("each pixel looked up", None, None, why, variants=looked_up(model.purifier))
+    why = f"the model jumps from one image to the next: {NUDGES} images a few pixels beside each that was found"
+    yield Step("a few pixels beside", None, None, why, variants=nudged)
 
 
 def _without_gradient(own: View) -> Iterator[Step]:
