@@ -29,8 +29,9 @@ from robustdx.errors import ModelError
 from robustdx.models import DiagnosticModel, ModelSpec
 from robustdx.models.trial import require_sound
 from robustdx.report.alarms import write_alarm_report
-from robustdx.report.certificate import EMPIRICAL, write_certificate
+from robustdx.report.certificate import write_certificate
 from robustdx.report.page import write_report
+from robustdx.report.proof import EMPIRICAL
 from robustdx.store import Store
 from robustdx.tasks import TASKS
 
@@ -135,9 +136,9 @@ def certify(ready: Certification, out: Path, *, command: str, progress: Progress
         store = Store.open(out, words)
         store.write_json("run.json", ready.facts(command))
         ready.run(store, progress)
+        write_certificates(store)  # first: the audit's report shows the proof beside its own curve
         if ready.plan.attacks:
             run(ready.attacked(), out / EMPIRICAL, command=command, progress=progress)
-        write_certificates(store)
         write_certificate(out)
         store.finish_run()
     return dict(store.read_json("results.json"))

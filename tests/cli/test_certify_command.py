@@ -42,6 +42,8 @@ def test_proved_beside_broken_on_one_page_and_again_from_the_votes(robustdx: Com
     assert len(lines) == results["images"] >= 4
     assert results["curve"][0]["value"] == pytest.approx(sum(line["right"] == "True" for line in lines) / len(lines))
     assert json.loads((out / "empirical" / "results.json").read_text())["model"]["name"].endswith("smoothed at sigma 0.1")
+    beside = (out / "empirical" / "report.html").read_text()
+    assert ("What is proved of it" in beside, 'data-plot="certificate"' in beside) == (True, True), "the audit's report shows the proof too"
     page = (out / "certificate.html").read_text()
     for words in ("left by the attacks at this length", "Right answers against the length of the change", "5 draws choose the class"):
         assert words in page

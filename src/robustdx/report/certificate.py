@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from robustdx.report.figures import COLOURS, PERCENT, WORST, Figure, Series, Trace, frame, level, script_json
-from robustdx.report.findings import Estimate, estimate, read
 from robustdx.report.numbers import TIMES, count, duration, hundred, interval, percent, shown, with_interval
 from robustdx.report.page import plotly, policy, source, templates
+from robustdx.report.proof import BROKEN, PROVED, Point, Results, constant, curve, empirical, figure, measured
 from robustdx.store import Store
-
-EMPIRICAL = "empirical"
-"""The folder of the audit that attacked the same smoothed model."""
-PROVED = Series("proved", "certificate", COLOURS[0], "solid", "circle", 3)
-BROKEN = Series("left by the attacks", "worst", WORST, "dash", "square", 2)
-Results = Mapping[str, Any]
-Point = tuple[float, Estimate]
 
 
 def write_certificate(folder: Path) -> Path:
@@ -33,17 +24,8 @@ def write_certificate(folder: Path) -> Path:
     return folder / "certificate.html"
 
 
-def empirical(folder: Path) -> list[Point]:
-    """Accuracy against the length of the change, worst over the attacks on the smoothed model; empty where none was asked for."""
-    if not (folder / EMPIRICAL / "results.json").is_file():
-        return []
-    f = read(folder / EMPIRICAL)
-    points = [(0.0, estimate(f.clean, "accuracy")), *((eps, estimate(cell, "accuracy")) for eps, cell in f.curve("l2"))]
-    return [(eps, e) for eps, e in points if e is not None]
-
-
 def _page(results: Results, broken: Sequence[Point], name: str) -> str:
-    points = [(p["radius"], _estimate(p)) for p in results["curve"]]
+    points = curve(results)
     scripts = [plotly(), source("report.js")]
     return (
         templates()
@@ -54,7 +36,7 @@ def _page(results: Results, broken: Sequence[Point], name: str) -> str:
             headline=headline(results),
             answers=[("What was proved", proved(results)), ("What came out", came_out(results)), ("How far it goes", limits(results))],
             legend=[PROVED, *([BROKEN] if broken else [])],
-            plot=_figure(points, broken, results),
+            plot=figure(points, broken, results),
             rows=[(f"{r:.3g}", percent(e.value), interval(e)) for r, e in points],
             attacked=[(f"{r:.3g}", percent(e.value), interval(e)) for r, e in broken],
             facts=list(_facts(results)),
@@ -90,11 +72,11 @@ def proved(results: Results) -> list[str]:
 
 def came_out(results: Results) -> list[str]:
     """The vote itself, what is proved, and how often nothing is."""
-    found, told = {name: _estimate(e) for name, e in results["metrics"].items()}, _told(results)
+    found, told = {name: measured(e) for name, e in results["metrics"].items()}, _told(results)
     return [
         f"The vote answers {with_interval(found['accuracy'])} rightly, without any change of the image; it calls "
         f"{percent(found['predictions_abstained'].value)} too close and abstains.",
-        f"{with_interval(_estimate(results['curve'][0]))} are right with some proof; {with_interval(_estimate(told))} beyond a length of "
+        f"{with_interval(measured(results['curve'][0]))} are right with some proof; {with_interval(measured(told))} beyond a length of "
         f"{told['radius']:.3g}. No radius is proved for {percent(found['certificates_abstained'].value)}.",
         f"The mean radius, wrong answers counted as 0, is {found['mean_radius'].value:.3f}.",
     ]
@@ -103,7 +85,7 @@ def came_out(results: Results) -> list[str]:
 def limits(results: Results) -> list[str]:
     plan, told = results["plan"], _told(results)
     sentences = [
-        f"{s[:1].upper()}{s[1:]}, and proved so at every length: a proof is worth what it adds to that." for s in _constant(results)
+        f"{s[:1].upper()}{s[1:]}, and proved so at every length: a proof is worth what it adds to that." for s in constant(results)
     ]
     if results.get("values_per_image"):
         grey = told["radius"] / results["values_per_image"] ** 0.5 * 255
@@ -119,58 +101,9 @@ def limits(results: Results) -> list[str]:
     ]
 
 
-def _constant(results: Results) -> list[str]:
-    """What needs no network: one answer to all images."""
-    most = results.get("majority")
-    return [f"always answering “{most['class']}” is right on {percent(most['share'])}"] if most else []
-
-
 def _told(results: Results) -> dict[str, float]:
     within = [p for p in results["curve"] if p["radius"] <= results["plan"]["sigma"] * (1 + 1e-9)]
     return dict(within[-1])
-
-
-def _estimate(point: Mapping[str, float]) -> Estimate:
-    return Estimate(point["value"], point["low"], point["high"])
-
-
-def _figure(points: Sequence[Point], broken: Sequence[Point], results: Results) -> Figure:
-    farthest = max([r for r, _ in (*points, *broken)] or [0.0])
-    across = {"range": [-0.03 * farthest, 1.03 * farthest], "tickangle": 0, "tickvals": [r for r, _ in points], "ticktext": _ticks(points)}
-    layout = frame(across, PERCENT, "length of the change, L2", top=10) | {"showlegend": False}
-    reference = "".join(_constant(results))
-    layout["shapes"] = [level(results["majority"]["share"])] if reference else []
-    traces = [*_traces(points, PROVED, "right and proved beyond"), *_traces(broken, BROKEN, "right under attack at")]
-    alt = "Certified accuracy by length of the change. " + "; ".join(f"{r:.3g}: {percent(e.value)}" for r, e in points) + "."
-    if broken:
-        alt += " Left by the attacks. " + "; ".join(f"{r:.3g}: {percent(e.value)}" for r, e in broken) + "."
-    json = script_json({"data": traces, "layout": layout})
-    return Figure("certificate", "Right answers against the length of the change", alt, json, reference)
-
-
-def _ticks(points: Sequence[Point]) -> list[str]:
-    return [f"{r:.3g}" if n % 2 == 0 else "" for n, (r, _) in enumerate(points)]
-
-
-def _traces(points: Sequence[Point], series: Series, what: str) -> list[Trace]:
-    """A line with its band."""
-    if not points:
-        return []
-    x, back = [r for r, _ in points], [r for r, _ in reversed(points)]
-    edge = [100 * (e.value if e.high is None else e.high) for _, e in points]
-    edge += [100 * (e.value if e.low is None else e.low) for _, e in reversed(points)]
-    band = {"type": "scatter", "mode": "lines", "x": x + back, "y": edge, "fill": "toself", "line": {"width": 0}, "hoverinfo": "skip"}
-    line = {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "x": x,
-        "y": [100 * e.value for _, e in points],
-        "hovertext": [html.escape(f"{what} {r:.3g}: {with_interval(e)}") for r, e in points],
-        "hoverinfo": "text",
-        "line": {"color": series.colour, "width": series.width, "dash": series.dash},
-        "marker": {"symbol": series.shape, "size": 7, "color": series.colour},
-    }
-    return [{**band, "fillcolor": series.colour, "opacity": 0.15}, line]
 
 
 def _facts(results: Results) -> Iterator[tuple[str, str]]:

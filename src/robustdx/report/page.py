@@ -22,6 +22,7 @@ from robustdx.report.findings import Findings, read
 from robustdx.report.glossary import GLOSSARY
 from robustdx.report.numbers import TIMES, count, duration, shown
 from robustdx.report.pictures import examples
+from robustdx.report.proof import BROKEN, PROVED, beside
 from robustdx.report.queries import query_curves
 from robustdx.report.tables import write_table, write_tables
 from robustdx.store import Store
@@ -49,8 +50,8 @@ def write_report(folder: Path) -> Path:
 
 def render(f: Findings, folder: Path) -> str:
     """The page as text. Everything from the run is escaped; the only scripts are ours and plotly's, named by their hash."""
-    plots, queries = figures.curves(f), query_curves(f)
-    scripts = [plotly(), source("report.js")] if plots or queries else []
+    plots, queries, proof = figures.curves(f), query_curves(f), beside(f, folder)
+    scripts = [plotly(), source("report.js")] if plots or queries or proof else []
     return (
         templates()
         .get_template("report.html.j2")
@@ -65,6 +66,8 @@ def render(f: Findings, folder: Path) -> str:
             legend=figures.legend(f),
             plots=plots,
             queries=queries,
+            proof=proof,
+            proof_legend=[PROVED, BROKEN],
             who=adversaries(f),
             numbers=grids.numbers(f),
             classes=grids.per_class(f),
