@@ -88,6 +88,17 @@ def test_interrupted_anywhere_it_ends_with_the_same_bytes(steps, finished, train
     assert content(store.path) == content(finished)
 
 
+def test_batches_that_are_added_up_make_fewer_steps_and_go_on_alike(tmp_path):
+    plan = small(accumulate=2, batch_size=12, average="swa", clip=1.0, l1=1e-5)
+    training = prepare(plan)
+    assert training.batches == len(training.train) // 24
+    store = Store.open(tmp_path / "run", words(training))
+    with pytest.raises(Stopped):
+        Loop(training, store, stopping_after(4), keep_every=0).run()
+    Loop(training, store, quiet).run()
+    assert content(store.path) == content(trained(plan, tmp_path / "whole"))
+
+
 SCRIPT = """
 import json, sys, torch
 torch.set_num_threads(int(sys.argv[3]))

@@ -55,7 +55,7 @@ class Training:
     @property
     def batches(self) -> int:
         """Steps of an epoch."""
-        return batches_in(len(self.train), self.plan.batch_size)
+        return batches_in(len(self.train), self.plan.step_images)
 
     def learner(self) -> Learner:
         """A learner before its first step."""
@@ -121,7 +121,7 @@ class Loop:
         self._finish()
 
     def _learn(self, step: Step, order: Order) -> None:
-        progress, batches = self.progress, order.batches(self.progress.epoch, self.training.plan.batch_size)
+        progress, batches = self.progress, order.batches(self.progress.epoch, self.training.plan.step_images)
         for n in range(progress.batch, len(batches)):
             began = time.monotonic()
             progress.loss += step(self.learner, batches[n])
