@@ -6,11 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
-from small_training import SMALL, quiet, small, trained
+from small_training import SAME, SMALL, Stopped, content, quiet, small, stopping_after, trained
 
 from robustdx.data import load_dataset
 from robustdx.errors import RunError
@@ -19,28 +18,6 @@ from robustdx.store import Store
 from robustdx.training import checkpoint
 from robustdx.training.loop import Loop
 from robustdx.training.prepare import prepare, words
-
-SAME = ("plan.json", "curve.json", "model.json", "model.safetensors", "manifest.json")
-"""What a run leaves that does not depend on when it was interrupted."""
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in SAME}
-
-
-class Stopped(Exception):
-    pass
-
-
-def stopping_after(steps: int):
-    """A watch that interrupts training from inside."""
-    left = iter(range(steps - 1, -1, -1))
-
-    def watch(what: str, done: int, whole: int) -> None:
-        if what.startswith("epoch") and next(left) == 0:
-            raise Stopped
-
-    return watch
 
 
 def test_a_small_network_learns_above_chance(tmp_path):

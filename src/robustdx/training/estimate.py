@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from robustdx.data.batches import decoded
-from robustdx.training.loop import Training
+from robustdx.training.loaded import Training
 from robustdx.training.step import Step
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -48,6 +48,13 @@ class Order:
         dealt = [showing for c in self.members for showing in self._dealt(c, epoch)]
         shown = [dealt[i] for i in _shuffled(len(dealt), self.seed, "epoch", epoch)]
         return cut(shown, batches_in(len(shown), size))
+
+    def boosted(self, boosts: Mapping[int, float]) -> Tensor:
+        """The weights, with the images of some classes counting so many times as much."""
+        weights = self.weights.clone()
+        for c, boost in boosts.items():
+            weights[self.members.get(c, [])] *= boost
+        return weights
 
     def _dealt(self, c: int, epoch: int) -> list[Showing]:
         """Like cards: the class is shuffled, dealt to the last image, and shuffled anew."""

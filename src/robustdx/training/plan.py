@@ -14,6 +14,9 @@ from robustdx.training import OBJECTIVES
 from robustdx.training.augment import Augment
 from robustdx.training.protocol import Objective
 
+CLEAN = ("standard", "noisy")
+"""Objectives without an adversary."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +94,11 @@ class HardenPlan:
     """The attack under which validation images choose the epoch, as a table; left out, clean images choose."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the passes; weights and sums are float32. "auto" takes bfloat16 where the processor computes in it."""
+    monitors: bool = True
+    """Watch for catastrophic and robust overfitting, a loss that is no number, a class that is never predicted and a network in
+    the wrong mode, and act on it: events.json says what was seen and done. A few passes over 96 validation images an epoch."""
+    fallback: Mapping[str, Any] = field(default_factory=lambda: {"name": "madry", "steps": 3})
+    """The objective that takes over where one has collapsed (catastrophic overfitting); a table with `name` and settings."""
     seed: int = 0
     """Seed of everything that is drawn."""
 
@@ -102,6 +110,8 @@ class HardenPlan:
             raise PlanError(f"the last stage must have the model's own size, got {self.stages[-1].size}: add a stage without size")
         for i in range(len(self.stages)):
             self.objective_of(i)
+        if not hasattr(self.stands_in, "steps"):
+            raise PlanError(f"fallback must be an objective with steps, such as madry, got {self.fallback}")
         _ = self.adversary, self.judged_by
 
     def _require_numbers(self) -> None:
@@ -140,6 +150,12 @@ class HardenPlan:
     def judged_by(self) -> Attack | None:
         """The attack that chooses the epoch."""
         return None if self.judge is None else ATTACKS.parse(self.judge)
+
+    @property
+    def stands_in(self) -> Objective:
+        """The objective that takes over where one has collapsed."""
+        objective: Objective = OBJECTIVES.parse(self.fallback)
+        return objective
 
     def size_of(self, stage: int) -> tuple[int, int] | None:
         """Height and width of the images of one stage, where it has its own."""
