@@ -9,6 +9,7 @@
     ├── PlanError            what to run was asked for in words that mean nothing
     │   └── UnsupportedTask  a method that has no meaning for this task
     ├── RunError             a run folder that cannot be written, read or continued
+    │   └── Diverged         a training whose loss or gradient is no longer a number
     └── MissingExtra         an optional dependency that is not installed
 
 Every message says what was expected, what came, and what to do. The command line prints it as one sentence and ends
@@ -51,6 +52,10 @@ class UnsupportedTask(PlanError):
 
 class RunError(RobustdxError):
     """A run folder that cannot be written, read or continued."""
+
+
+class Diverged(RunError):
+    """A training whose loss or gradient is no longer a number."""
 
 
 class MissingExtra(RobustdxError):

@@ -33,3 +33,26 @@ def trained(plan: HardenPlan, folder: Path, **settings) -> Path:
     training = prepare(plan)
     Loop(training, Store.open(folder, words(training)), quiet, **settings).run()
     return folder
+
+
+SAME = ("plan.json", "curve.json", "model.json", "model.safetensors", "manifest.json")
+"""What a run leaves that does not depend on when it was interrupted."""
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in SAME}
+
+
+class Stopped(Exception):
+    pass
+
+
+def stopping_after(steps: int):
+    """A watch that interrupts training from inside."""
+    left = iter(range(steps - 1, -1, -1))
+
+    def watch(what: str, done: int, whole: int) -> None:
+        if what.startswith("epoch") and next(left) == 0:
+            raise Stopped
+
+    return watch

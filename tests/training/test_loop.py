@@ -6,11 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
-from small_training import SMALL, quiet, small, trained
+from small_training import SAME, SMALL, Stopped, content, quiet, small, stopping_after, trained
 
 from robustdx.data import load_dataset
 from robustdx.errors import RunError
@@ -19,28 +18,6 @@ from robustdx.store import Store
 from robustdx.training import checkpoint
 from robustdx.training.loop import Loop
 from robustdx.training.prepare import prepare, words
-
-SAME = ("plan.json", "curve.json", "model.json", "model.safetensors", "manifest.json")
-"""What a run leaves that does not depend on when it was interrupted."""
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in SAME}
-
-
-class Stopped(Exception):
-    pass
-
-
-def stopping_after(steps: int):
-    """A watch that interrupts training from inside."""
-    left = iter(range(steps - 1, -1, -1))
-
-    def watch(what: str, done: int, whole: int) -> None:
-        if what.startswith("epoch") and next(left) == 0:
-            raise Stopped
-
-    return watch
 
 
 def test_a_small_network_learns_above_chance(tmp_path):
@@ -86,6 +63,17 @@ def test_interrupted_anywhere_it_ends_with_the_same_bytes(steps, finished, train
         Loop(training, store, stopping_after(steps), keep_every=0).run()
     Loop(training, store, quiet, keep_every=0).run()
     assert content(store.path) == content(finished)
+
+
+def test_batches_that_are_added_up_make_fewer_steps_and_go_on_alike(tmp_path):
+    plan = small(accumulate=2, batch_size=12, average="swa", clip=1.0, l1=1e-5)
+    training = prepare(plan)
+    assert training.batches == len(training.train) // 24
+    store = Store.open(tmp_path / "run", words(training))
+    with pytest.raises(Stopped):
+        Loop(training, store, stopping_after(4), keep_every=0).run()
+    Loop(training, store, quiet).run()
+    assert content(store.path) == content(trained(plan, tmp_path / "whole"))
 
 
 SCRIPT = """

@@ -22,7 +22,7 @@ from robustdx.training.prepare import prepare
 
 
 def test_a_plan_survives_being_written_down():
-    plan = small(augment={"mirror": False, "rotate": 3})
+    plan = small(augment={"mirror": False, "rotate": 3}, average="swa", clip=1, l1="1/100000", accumulate=2)
     again = build(HardenPlan, tomllib.loads(tomli_w.dumps(dump(plan))), where="plan")
     assert again == plan
     assert again.augment == Augment(mirror=False, rotate=3.0)
@@ -57,6 +57,10 @@ def test_every_key_is_documented(cls):
         ({"stages": [{"epochs": 1, "size": [1, 2, 3]}]}, "(height, width)"),
         ({"stages": [{"epochs": 1, "size": 16}]}, "the last stage must have the model's own size, got 16"),
         ({"batch_size": 1}, "at least 2"),
+        ({"accumulate": 0}, "at least 1 batch, got 0"),
+        ({"l1": -1}, "l1 and warm_up at least 0"),
+        ({"clip": 0}, "clip must be above 0, got 0: leave it out"),
+        ({"average": "ema"}, "average"),
         ({"learning_rate": 0}, "learning_rate must be above 0"),
         ({"sampling": 1.5}, "sampling must lie between 0 and 1, got 1.5"),
         ({"average": 1}, "average must lie between 0 and 1"),

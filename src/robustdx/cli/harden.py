@@ -84,12 +84,18 @@ def carry_out(plan: Any, out: Path | None, screen: Screen, *, trust_code: bool =
         loop = Loop(training, store, progress)
         loop.read()  # before the folder is touched: an image that cannot be read leaves nothing behind
         Store.open(out, told)
-        loop.run(on_epoch=lambda record: screen.say(line(record)))
+        loop.run(on_epoch=lambda record: screen.say(line(record)), on_event=lambda event: screen.warn(event_line(event)))
     screen.say(f"The model is in {out}: robustdx audit --model {out} --data {plan.data}")
 
 
 def line(record: dict[str, Any]) -> str:
     """One epoch in one line."""
-    numbers = {k: v for k, v in record.items() if k not in ("epoch", "size", "objective")}
+    numbers = {k: v for k, v in record.items() if isinstance(v, float)}
     told = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in numbers.items())
-    return f"epoch {record['epoch']} ({record['objective']}, {'x'.join(map(str, record['size']))}): {told}"
+    silent = f"; never predicted: {', '.join(record['never_predicted'])}" if "never_predicted" in record else ""
+    return f"epoch {record['epoch']} ({record['objective']}, {'x'.join(map(str, record['size']))}): {told}{silent}"
+
+
+def event_line(event: dict[str, Any]) -> str:
+    """What a monitor saw and did, in one line."""
+    return f"epoch {event['epoch']}, step {event['step']}: {event['seen']}. Monitors: {event['done']}"

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from robustdx.data.batches import decoded
-from robustdx.training.loop import Training
+from robustdx.training.loaded import Training
 from robustdx.training.step import Step
 
 
@@ -28,7 +28,7 @@ def outlook(training: Training) -> str:
 def step_seconds(training: Training, stage: int) -> float:
     """Seconds of one step: the second of two."""
     plan, learner, size = training.plan, training.learner(), training.size(stage)
-    shown = training.order.batches(0, plan.batch_size)[0]
+    shown = training.order.batches(0, plan.step_images)[0]
     some = replace(training.train, examples=[training.train.examples[s.index] for s in shown])
     some = decoded(some, size, training.model.channels)
     step = Step(plan, plan.objective_of(stage), some, size, training.order.weights, training.precision)

@@ -12,10 +12,11 @@ from robustdx.attacks import Attack
 from robustdx.data import Dataset
 from robustdx.data.batches import batch, labels
 from robustdx.draws import Draws
-from robustdx.metrics import Resamples, accuracy_metrics, answers
+from robustdx.metrics import Answers, Resamples, accuracy_metrics, answers
 from robustdx.models import DiagnosticModel, still
 from robustdx.tensors import Images, Labels
 from robustdx.threats import Threat
+from robustdx.training.care import Record
 from robustdx.training.precision import computing
 
 
@@ -34,8 +35,11 @@ class Judge:
         """The number that chooses."""
         return "balanced_accuracy" if self.attack is None else "robust_balanced_accuracy"
 
-    def __call__(self, model: DiagnosticModel, dataset: Dataset, size: tuple[int, int]) -> dict[str, float]:
-        """Accuracy and balanced accuracy, and under the attack; a number that has no meaning here is left out."""
+    def __call__(self, model: DiagnosticModel, dataset: Dataset, size: tuple[int, int]) -> Record:
+        """Accuracy and balanced accuracy, and under the attack; a number that has no meaning here is left out.
+
+        `never_predicted` names the classes that occur and are said of no image, where there are any.
+        """
         clean, robust = [], []
         with still(model), computing(model, self.precision):
             for x, y, draws in self._batches(model, dataset, size):
@@ -45,8 +49,11 @@ class Judge:
                     x_adv = self.attack(model, x, y, self.threat, draws)
                     with torch.no_grad():
                         robust.append(model.task.decide(model(x_adv, draws)))
-        found = _numbers(dataset, clean)
-        return found | {f"robust_{name}": v for name, v in (_numbers(dataset, robust).items() if robust else ())}
+        found: Record = _numbers(_said(dataset, clean))
+        if robust:
+            found |= {f"robust_{name}": value for name, value in _numbers(_said(dataset, robust)).items()}
+        silent = _never(_said(dataset, clean))
+        return found | ({"never_predicted": silent} if silent else {})
 
     def _batches(self, model: DiagnosticModel, dataset: Dataset, size: tuple[int, int]) -> Iterator[tuple[Images, Labels, Draws]]:
         device = model.mean.device
@@ -57,9 +64,16 @@ class Judge:
             yield x, y.to(device), Draws(self.seed, tuple(dataset.examples[i].id for i in indices), ("judge",))
 
 
-def _numbers(dataset: Dataset, decisions: list[torch.Tensor]) -> dict[str, float]:
-    decided = torch.cat(decisions).cpu().numpy()
-    said = answers(dataset.kind, dataset.classes, labels(dataset).numpy(), decided)
-    found = accuracy_metrics(said, Resamples.draw(np.arange(len(dataset)), 0, seed=0))
+def _said(dataset: Dataset, decisions: list[torch.Tensor]) -> Answers:
+    return answers(dataset.kind, dataset.classes, labels(dataset).numpy(), torch.cat(decisions).cpu().numpy())
+
+
+def _numbers(said: Answers) -> dict[str, float]:
+    found = accuracy_metrics(said, Resamples.draw(np.arange(len(said.truth)), 0, seed=0))
     wanted = {name: found[name] for name in ("accuracy", "balanced_accuracy")}
     return {name: round(statistic.value, 6) for name, statistic in wanted.items() if statistic.defined}
+
+
+def _never(said: Answers) -> list[str]:
+    silent = (said.truth == 1).any(0) & ~said.decided.any(0)
+    return [name for name, never in zip(said.classes, silent, strict=True) if never]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from robustdx.errors import RunError
+from robustdx.errors import Diverged
 from robustdx.models import DiagnosticModel
 from robustdx.training.plan import HardenPlan
 
 State = dict[str, Any]
+
+LAST = 0.25
+"""Share of the steps, the last ones, that `average = "swa"` takes the mean of (Izmailov et al. 2018 begin after 75 %)."""
 
 
 class Learner:
@@ -25,44 +29,63 @@ class Learner:
         self.whole, self.warm_up = plan.epochs * steps_per_epoch, plan.warm_up * steps_per_epoch
         self.step = 0
         """Steps taken so far."""
+        self.rate = 1.0
+        """What the learning rate is multiplied by: below 1 once a monitor has lowered it."""
 
     @property
     def learning_rate(self) -> float:
         """Of the next step: up in a straight line, then down as half a cosine, to 0 after the last."""
         if self.step < self.warm_up:
-            return self.plan.learning_rate * (self.step + 1) / (self.warm_up + 1)
+            return self.rate * self.plan.learning_rate * (self.step + 1) / (self.warm_up + 1)
         rest = max(1.0, self.whole - self.warm_up)
-        return self.plan.learning_rate * (1 + math.cos(math.pi * (self.step - self.warm_up) / rest)) / 2
+        return self.rate * self.plan.learning_rate * (1 + math.cos(math.pi * (self.step - self.warm_up) / rest)) / 2
 
-    def learn(self, loss: Tensor) -> float:
-        """One step against the gradient of a mean loss.
+    def learn(self, losses: Iterable[Tensor]) -> float:
+        """One step against the sum of some losses, whose gradients are formed one after the other; that sum.
 
         Raises:
-            RunError: the loss or its gradient is not a number; nothing is changed.
+            Diverged: the sum or its gradient is not a number; no weight is changed.
         """
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise RunError(
-                f"the loss became {value} at step {self.step + 1} of {self.whole}: training has diverged; "
-                f'give another --out and a learning_rate below {self.plan.learning_rate:g}, or precision = "float32"'
-            )
+        self.optimiser.zero_grad()
+        value = 0.0
+        for loss in losses:
+            loss.backward()
+            value += float(loss.detach())
+        self._require_loss(value)
+        self._require_gradients(self._shaped())
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate
-        self.optimiser.zero_grad()
-        loss.backward()
-        self._require_gradients()
         self.optimiser.step()
         self.step += 1
         self._follow()
         return value
 
-    def _require_gradients(self) -> None:
+    def _require_loss(self, value: float) -> None:
+        if not math.isfinite(value):
+            raise Diverged(
+                f"the loss became {value} at step {self.step + 1} of {self.whole}: training has diverged; "
+                f'give another --out and a learning_rate below {self.plan.learning_rate:g}, or precision = "float32"'
+            )
+
+    def _shaped(self) -> Tensor:
+        """Add the gradient of the L1 penalty, l1 * sign(w), then shorten to `clip`; the length before it was shortened."""
+        learning = [p for p in self.model.parameters() if p.grad is not None]
+        grads = [p.grad for p in learning if p.grad is not None]
+        if self.plan.l1 > 0:
+            for p, grad in zip(learning, grads, strict=True):
+                grad.add_(p.detach().sign(), alpha=self.plan.l1)
+        norm = torch.nn.utils.get_total_norm(grads)
+        if self.plan.clip is not None and bool(norm.isfinite()):
+            torch.nn.utils.clip_grads_with_norm_(learning, self.plan.clip, norm)
+        return norm
+
+    def _require_gradients(self, norm: Tensor) -> None:
         """Refuse a gradient that is not a number although the loss is: weights would be spoilt, and a later image show it first."""
-        given = {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
-        if bool(torch.nn.utils.get_total_norm(list(given.values())).isfinite()):
+        if bool(norm.isfinite()):
             return
-        name = next(n for n, grad in given.items() if not bool(grad.isfinite().all()))
-        raise RunError(
+        given = {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
+        name = next((n for n, grad in given.items() if not bool(grad.isfinite().all())), next(iter(given)))
+        raise Diverged(
             f"the gradient of {name} is not a number at step {self.step + 1} of {self.whole}, though the loss is one: on images "
             f"smaller than the kernels of the last layers, bfloat16 leaves gradients undefined; take larger images in this stage, "
             f'a learning_rate below {self.plan.learning_rate:g}, or precision = "float32"'
@@ -70,18 +93,26 @@ class Learner:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """average <- keep average + (1 - keep) weights; keep grows to the plan's, so that early noise is forgotten."""
-        keep = min(self.plan.average, self.step / (self.step + 10))
+        """average <- keep average + (1 - keep) weights."""
+        keep = self._keep()
         for old, new in zip(_tensors(self.average), _tensors(self.model), strict=True):
             if old.is_floating_point():
                 old.lerp_(new, 1 - keep)
             else:
                 old.copy_(new)
 
+    def _keep(self) -> float:
+        """Share of the old average: for EMA it grows to the plan's, so that early noise is forgotten; for SWA it makes a plain mean."""
+        if self.plan.average == "swa":
+            taken = max(0.0, self.step - (1 - LAST) * self.whole)
+            return taken / (taken + 1)
+        return min(float(self.plan.average), self.step / (self.step + 10))
+
     def state(self) -> State:
         """Everything that the next step depends on."""
         return {
             "step": self.step,
+            "rate": self.rate,
             "model": self.model.network.state_dict(),
             "average": self.average.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -89,7 +120,7 @@ class Learner:
 
     def restore(self, state: State) -> None:
         """Go on from where `state` was taken."""
-        self.step = state["step"]
+        self.step, self.rate = state["step"], state["rate"]
         self.model.network.load_state_dict(state["model"])
         self.average.network.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 
@@ -14,66 +13,24 @@ import torch
 from robustdx import models
 from robustdx.data import Dataset
 from robustdx.data.batches import decoded
-from robustdx.models import DiagnosticModel
+from robustdx.errors import Diverged, RunError
 from robustdx.store import Store
-from robustdx.training import checkpoint
-from robustdx.training.checkpoint import Progress, Record
-from robustdx.training.judge import Judge
-from robustdx.training.learner import Learner
-from robustdx.training.order import Order, batches_in
-from robustdx.training.plan import HardenPlan
+from robustdx.training import OBJECTIVES, checkpoint
+from robustdx.training.attend import Attendant
+from robustdx.training.care import Record
+from robustdx.training.checkpoint import Progress
+from robustdx.training.loaded import Training
+from robustdx.training.monitors.probe import Probe
+from robustdx.training.order import Order
+from robustdx.training.plan import CLEAN
 from robustdx.training.step import Step
 
 Watch = Callable[[str, int, int], None]
 """Told what is being done, and how much of how much work is done, counted in passes over images of the model's size."""
 
 
-@dataclass(frozen=True)
-class Training:
-    """Everything a training needs, loaded and checked; nothing has run yet."""
-
-    plan: HardenPlan
-    model: DiagnosticModel
-    """With the weights that training starts from."""
-    train: Dataset
-    val: Dataset
-    precision: str
-    device: torch.device
-    cut_groups: int = 0
-    """How many patients or lesions lie in more than one split: each makes the validation numbers too good."""
-
-    @property
-    def judge(self) -> Judge:
-        """What chooses the epoch."""
-        return Judge(self.plan.judged_by, self.plan.adversary, self.plan.seed, self.plan.batch_size, self.precision)
-
-    @property
-    def order(self) -> Order:
-        """Which images each epoch shows."""
-        return Order(self.train, self.plan.seed, self.plan.sampling, self.plan.weighting)
-
-    @property
-    def batches(self) -> int:
-        """Steps of an epoch."""
-        return batches_in(len(self.train), self.plan.batch_size)
-
-    def learner(self) -> Learner:
-        """A learner before its first step."""
-        model = copy.deepcopy(self.model).to(self.device).to(memory_format=torch.channels_last).train()
-        return Learner(model, copy.deepcopy(model), self.plan, self.batches)
-
-    def size(self, stage: int) -> tuple[int, int]:
-        """Height and width of the images of a stage."""
-        assert self.model.size is not None
-        return self.plan.size_of(stage) or self.model.size
-
-    def work(self, epochs: int) -> int:
-        """What the first so many epochs cost, in passes over images of the model's size."""
-        height, width = self.size(len(self.plan.stages) - 1)
-        stages = [self.plan.stage_of(epoch) for epoch in range(epochs)]
-        passes = [1 + getattr(self.plan.objective_of(s), "steps", 0) for s in stages]
-        pixels = [self.size(s)[0] * self.size(s)[1] for s in stages]
-        return round(sum(a * b for a, b in zip(passes, pixels, strict=True)) * len(self.train) / (height * width))
+def unheard(record: Record) -> None:
+    """For one who does not want to be told."""
 
 
 class Loop:
@@ -82,14 +39,24 @@ class Loop:
     def __init__(self, training: Training, store: Store, watch: Watch, keep_every: float = 300.0) -> None:
         self.training, self.store, self.watch, self.keep_every = training, store, watch, keep_every
         self.learner, self.progress = training.learner(), Progress()
-        kept = checkpoint.load(store, training.device)
-        if kept is not None:
-            self.progress = kept[0]
-            self.learner.restore(kept[1])
+        self._resume()
         self.kept = time.monotonic()
         """When the last checkpoint was written."""
         self.stage = -1
         """The stage whose images are in memory."""
+
+    def _resume(self) -> None:
+        kept = checkpoint.load(self.store, self.training.device)
+        if kept is None:
+            return
+        self.progress = kept[0]
+        try:
+            self.learner.restore(kept[1])
+        except (RuntimeError, ValueError, KeyError) as error:
+            file, source = self.store.path / checkpoint.FILE, self.training.plan.model.source
+            raise RunError(
+                f"{file} is of another network than {source} is now: remove the folder and start anew, or bring back the network it was"
+            ) from error
 
     def read(self) -> None:
         """Read the images of the stage that comes next into memory, once. Nothing is written.
@@ -103,27 +70,46 @@ class Loop:
             self.train, self.val = self._read(training.train, stage), self._read(training.val, stage)
             self.stage = stage
 
-    def run(self, on_epoch: Callable[[Record], None] = lambda record: None) -> None:
+    def run(self, on_epoch: Callable[[Record], None] = unheard, on_event: Callable[[Record], None] = unheard) -> None:
         """Train from where the folder stands to the end; a checkpoint after each epoch and every `keep_every` seconds.
 
         Raises:
             RunError: the loss is no longer a number, or the disk refuses.
         """
         plan, device = self.training.plan, self.training.device
+        checkpoint.require_room(self.store, self.learner.state(), 2 if plan.optimiser == "adamw" else 1)
+        self.attendant = Attendant(self.training, self.learner, self.progress, on_event)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            order = self.training.order
-            while self.progress.epoch < plan.epochs:
+            if plan.monitors:
+                self.attendant.begin()
+            while self.progress.epoch < plan.epochs and not self.progress.care.stopped:
                 self.read()
-                size, objective = self.training.size(self.stage), plan.objective_of(self.stage)
-                self._learn(Step(plan, objective, self.train, size, order.weights, self.training.precision), order)
-                self._judge(self.stage, self.val)
-                on_epoch(self.progress.curve[-1])
+                if self._learned() and self._judged():
+                    on_epoch(self.progress.curve[-1])
         self._finish()
 
+    def _learned(self) -> bool:
+        """Go through the rest of the epoch; whether it came to its end."""
+        training, order = self.training, self.training.order
+        weights = order.boosted({training.train.classes.index(name): boost for name, boost in self.progress.care.boosts.items()})
+        step = Step(training.plan, self.attendant.objective(), self.train, training.size(self.stage), weights, training.precision)
+        try:
+            self._learn(step, order)
+        except Diverged as error:
+            if not training.plan.monitors:
+                raise
+            self.attendant.diverged(error)
+            self._save()
+            self._write_curve()
+            return False
+        return True
+
     def _learn(self, step: Step, order: Order) -> None:
-        progress, batches = self.progress, order.batches(self.progress.epoch, self.training.plan.batch_size)
+        progress, batches = self.progress, order.batches(self.progress.epoch, self.training.plan.step_images)
         for n in range(progress.batch, len(batches)):
             began = time.monotonic()
+            if self.training.plan.monitors:
+                self.attendant.step()
             progress.loss += step(self.learner, batches[n])
             progress.batch = n + 1
             progress.spent += time.monotonic() - began
@@ -131,27 +117,38 @@ class Loop:
             if time.monotonic() - self.kept > self.keep_every:
                 self._save()
 
-    def _judge(self, stage: int, val: Dataset) -> None:
-        """End an epoch: its numbers, its weights if they are the best so far among those that may be chosen."""
-        progress, judge, began = self.progress, self.training.judge, time.monotonic()
-        numbers = judge(self.learner.average, val, self.training.size(stage))
-        progress.curve.append(
-            {
-                "epoch": progress.epoch + 1,
-                "size": list(self.training.size(stage)),
-                "objective": self.training.plan.objective_name(stage),
-                "loss": round(progress.loss / progress.batch, 6),
-                **numbers,
-            }
-        )
-        value = numbers.get(judge.criterion, 0.0)
-        if stage == len(self.training.plan.stages) - 1 and value > progress.best_value:
-            progress.best = {k: v.detach().clone() for k, v in self.learner.average.network.state_dict().items()}
-            progress.best_epoch, progress.best_value = progress.epoch + 1, value
+    def _judged(self) -> bool:
+        """End an epoch: its numbers, and its weights if they are the best so far; whether monitors let it stand."""
+        progress, plan, began = self.progress, self.training.plan, time.monotonic()
+        progress.curve.append(self._record())
         progress.seconds.append(round(progress.spent + time.monotonic() - began, 1))
-        progress.epoch, progress.batch, progress.loss, progress.spent = progress.epoch + 1, 0, 0.0, 0.0
+        progress.spent = 0.0
+        stands = self.attendant.epoch() if plan.monitors else True
+        if stands:
+            self._choose(progress.curve[-1])
+            progress.epoch, progress.batch, progress.loss = progress.epoch + 1, 0, 0.0
+            if plan.monitors:
+                self.attendant.keep()
         self._save()
         self._write_curve()
+        return stands
+
+    def _record(self) -> Record:
+        """The numbers of the epoch: of the average, and around the weights themselves where they meet an adversary."""
+        training, progress, size = self.training, self.progress, self.training.size(self.stage)
+        plan, objective = training.plan, OBJECTIVES.name(self.attendant.objective())
+        told = {"epoch": progress.epoch + 1, "size": list(size), "objective": objective, "loss": round(progress.loss / progress.batch, 6)}
+        told |= training.judge(self.learner.average, self.val, size)
+        if plan.monitors and plan.eps > 0 and objective not in CLEAN:
+            told |= Probe()(self.learner.model, self.val, size, plan.adversary, plan.seed, training.precision, plan.batch_size)
+        return told
+
+    def _choose(self, record: Record) -> None:
+        """Keep the weights of an epoch of the last stage that is better than those before."""
+        progress, value = self.progress, record.get(self.training.judge.criterion, 0.0)
+        if self.stage == len(self.training.plan.stages) - 1 and value > progress.best_value:
+            progress.best = {k: v.detach().clone() for k, v in self.learner.average.network.state_dict().items()}
+            progress.best_epoch, progress.best_value = progress.epoch + 1, value
 
     def _save(self) -> None:
         checkpoint.save(self.store, self.progress, self.learner.state())
@@ -161,7 +158,7 @@ class Loop:
         progress = self.progress
         self.store.write_json("times.json", {"seconds": progress.seconds})
         curve = {"chosen_by": self.training.judge.criterion, "chosen": progress.best_epoch, "epochs": progress.curve}
-        self.store.write_json("curve.json", curve)
+        self.store.write_json("curve.json", {**curve, "events": progress.care.events})
 
     def _finish(self) -> None:
         training, chosen = self.training, copy.deepcopy(self.training.model).eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -42,12 +43,18 @@ class Order:
         self.weights: Tensor = torch.tensor([raw[c] / mean for c in classes])
         """(N,): what the loss of each image is multiplied by."""
 
-    def batches(self, epoch: int, size: int) -> list[list[Showing]]:
+    def batches(self, epoch: int, size: int) -> list[Sequence[Showing]]:
         """What epoch 0, 1, 2, ... shows: batches of at least `size` images (no small one is left over), or one of all."""
         dealt = [showing for c in self.members for showing in self._dealt(c, epoch)]
         shown = [dealt[i] for i in _shuffled(len(dealt), self.seed, "epoch", epoch)]
-        count = batches_in(len(shown), size)
-        return [shown[a:b] for a, b in pairwise(len(shown) * n // count for n in range(count + 1))]
+        return cut(shown, batches_in(len(shown), size))
+
+    def boosted(self, boosts: Mapping[int, float]) -> Tensor:
+        """The weights, with the images of some classes counting so many times as much."""
+        weights = self.weights.clone()
+        for c, boost in boosts.items():
+            weights[self.members.get(c, [])] *= boost
+        return weights
 
     def _dealt(self, c: int, epoch: int) -> list[Showing]:
         """Like cards: the class is shuffled, dealt to the last image, and shuffled anew."""
@@ -62,6 +69,11 @@ class Order:
 def batches_in(images: int, size: int) -> int:
     """How many batches an epoch has."""
     return max(1, images // size)
+
+
+def cut(shown: Sequence[Showing], count: int) -> list[Sequence[Showing]]:
+    """So many parts in a row, of sizes as equal as they can be."""
+    return [shown[a:b] for a, b in pairwise(len(shown) * n // count for n in range(count + 1))]
 
 
 def classes_of(dataset: Dataset) -> list[int]:

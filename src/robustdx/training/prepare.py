@@ -15,7 +15,7 @@ from robustdx.errors import DataError, ModelError, RobustdxError, WeightsError
 from robustdx.models import DiagnosticModel, folder, new, still, weights
 from robustdx.models.device import require_device
 from robustdx.models.precision import resolve
-from robustdx.training.loop import Training
+from robustdx.training.loaded import Training
 from robustdx.training.plan import HardenPlan
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -12,9 +12,9 @@ from torch import Tensor
 from robustdx.data import Dataset
 from robustdx.data.batches import batch
 from robustdx.draws import Draws
-from robustdx.tensors import Images, Labels
+from robustdx.tensors import Images, Labels, PerImage
 from robustdx.training.learner import Learner
-from robustdx.training.order import Showing
+from robustdx.training.order import Showing, cut
 from robustdx.training.plan import HardenPlan
 from robustdx.training.precision import computing
 from robustdx.training.protocol import Objective
@@ -34,15 +34,21 @@ class Step:
 
     def __call__(self, learner: Learner, shown: Sequence[Showing]) -> float:
         """Take the step; the mean weighted loss before it."""
-        model = learner.model
         # Dropout and the like draw from the global stream: seeded by the step, so that it does not matter where a run was resumed.
         torch.manual_seed(_number(self.plan.seed, learner.step))
+        return learner.learn(self._losses(learner, shown))
+
+    def _losses(self, learner: Learner, shown: Sequence[Showing]) -> Iterator[Tensor]:
+        """The mean weighted loss in parts, one for each batch that is held at a time."""
+        for part in cut(shown, self.plan.accumulate):
+            yield self._loss(learner, part).sum() / len(shown)
+
+    def _loss(self, learner: Learner, shown: Sequence[Showing]) -> PerImage:
         draws = Draws(self.plan.seed, tuple(f"{self.train.examples[s.index].id}@{s.times}" for s in shown))
         x, y = self._batch(learner, shown, draws)
-        with computing(model, self.precision):
-            losses = self.objective(model, x, y, self.plan.adversary, draws.fork("objective"))
-        weights = self.weights[[s.index for s in shown]].to(losses.device)
-        return learner.learn((losses * weights).mean())
+        with computing(learner.model, self.precision):
+            losses = self.objective(learner.model, x, y, self.plan.adversary, draws.fork("objective"))
+        return losses * self.weights[[s.index for s in shown]].to(losses.device)
 
     def _batch(self, learner: Learner, shown: Sequence[Showing], draws: Draws) -> tuple[Images, Labels]:
         device = learner.model.mean.device

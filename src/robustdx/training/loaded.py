@@ -1,0 +1,63 @@
+"""A training before its first step: what its plan names, loaded and checked."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+
+from robustdx.data import Dataset
+from robustdx.models import DiagnosticModel
+from robustdx.training.judge import Judge
+from robustdx.training.learner import Learner
+from robustdx.training.order import Order, batches_in
+from robustdx.training.plan import HardenPlan
+
+
+@dataclass(frozen=True)
+class Training:
+    """Everything a training needs, loaded and checked; nothing has run yet."""
+
+    plan: HardenPlan
+    model: DiagnosticModel
+    """With the weights that training starts from."""
+    train: Dataset
+    val: Dataset
+    precision: str
+    device: torch.device
+    cut_groups: int = 0
+    """How many patients or lesions lie in more than one split: each makes the validation numbers too good."""
+
+    @property
+    def judge(self) -> Judge:
+        """What chooses the epoch."""
+        return Judge(self.plan.judged_by, self.plan.adversary, self.plan.seed, self.plan.batch_size, self.precision)
+
+    @property
+    def order(self) -> Order:
+        """Which images each epoch shows."""
+        return Order(self.train, self.plan.seed, self.plan.sampling, self.plan.weighting)
+
+    @property
+    def batches(self) -> int:
+        """Steps of an epoch."""
+        return batches_in(len(self.train), self.plan.step_images)
+
+    def learner(self) -> Learner:
+        """A learner before its first step."""
+        model = copy.deepcopy(self.model).to(self.device).to(memory_format=torch.channels_last).train()
+        return Learner(model, copy.deepcopy(model), self.plan, self.batches)
+
+    def size(self, stage: int) -> tuple[int, int]:
+        """Height and width of the images of a stage."""
+        assert self.model.size is not None
+        return self.plan.size_of(stage) or self.model.size
+
+    def work(self, epochs: int) -> int:
+        """What the first so many epochs cost, in passes over images of the model's size."""
+        height, width = self.size(len(self.plan.stages) - 1)
+        stages = [self.plan.stage_of(epoch) for epoch in range(epochs)]
+        passes = [1 + getattr(self.plan.objective_of(s), "steps", 0) for s in stages]
+        pixels = [self.size(s)[0] * self.size(s)[1] for s in stages]
+        return round(sum(a * b for a, b in zip(passes, pixels, strict=True)) * len(self.train) / (height * width))
