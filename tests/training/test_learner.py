@@ -16,7 +16,7 @@ def learner(steps_per_epoch: int = 10, **changes) -> Learner:
     torch.manual_seed(0)
     model = new(ModelSpec(source="cnn", size=20), "binary", ("no", "yes"))
     plan = small(**{"stages": [{"epochs": 10}], "warm_up": 2, "learning_rate": 0.1, **changes})
-    return Learner(model, copy.deepcopy(model), plan, steps_per_epoch)
+    return Learner(model, copy.deepcopy(model), plan, steps_per_epoch, plan.epochs * steps_per_epoch)
 
 
 def test_the_learning_rate_rises_in_a_line_and_falls_as_half_a_cosine():

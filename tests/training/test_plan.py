@@ -53,7 +53,7 @@ def test_every_key_is_documented(cls):
         ({"augment": {"miror": True}}, "did you mean mirror?"),
         ({"augment": {"rotate": -1}}, "rotate must be at least 0, got -1"),
         ({"stages": []}, "at least one stage"),
-        ({"stages": [{"epochs": 0}]}, "at least 1 epoch, got 0"),
+        ({"stages": [{"epochs": 0}]}, "epochs above 0, got 0"),
         ({"stages": [{"epochs": 1, "size": [1, 2, 3]}]}, "(height, width)"),
         ({"stages": [{"epochs": 1, "size": 16}]}, "the last stage must have the model's own size, got 16"),
         ({"batch_size": 1}, "at least 2"),

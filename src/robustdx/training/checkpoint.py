@@ -44,6 +44,8 @@ class Progress:
     """What each of them took; times stand apart, since they differ from run to run."""
     spent: float = 0.0
     """Seconds in the epoch that is under way."""
+    elapsed: float = 0.0
+    """Seconds that this training has taken until the last checkpoint, in all its lives."""
     best: State | None = None
     """Weights of the chosen epoch so far."""
     best_epoch: int = 0

@@ -18,7 +18,7 @@ def outlook(training: Training) -> str:
         seconds = stage.epochs * training.batches * step_seconds(training, i)
         whole += seconds
         size = "x".join(map(str, training.size(i)))
-        lines.append(f"{stage.epochs} epochs of {training.batches} steps, {plan.objective_name(i)}, {size}: about {_words(seconds)}")
+        lines.append(f"{stage.epochs:g} epochs of {training.batches} steps, {plan.objective_name(i)}, {size}: about {_words(seconds)}")
     classes = ", ".join(f"{training.train.classes[c] if c < len(training.train.classes) else 'none'} {n}" for c, n in order.quota.items())
     images = f"{len(training.train)} training and {len(training.val)} validation images; shown in each epoch: {classes}"
     chosen = f"Epoch chosen by {training.judge.criterion.replace('_', ' ')} on the validation images; {training.precision}"
@@ -31,7 +31,7 @@ def step_seconds(training: Training, stage: int) -> float:
     shown = training.order.batches(0, plan.step_images)[0]
     some = replace(training.train, examples=[training.train.examples[s.index] for s in shown])
     some = decoded(some, size, training.model.channels)
-    step = Step(plan, plan.objective_of(stage), some, size, training.order.weights, training.precision)
+    step = Step(plan, plan.objective_of(stage), some, size, plan.adversary_of(stage), training.order.weights, training.precision)
     for _ in range(2):
         began = time.monotonic()
         step(learner, [replace(s, index=i) for i, s in enumerate(shown)])

@@ -22,11 +22,13 @@ LAST = 0.25
 class Learner:
     """A model that learns, and the average of what it was: `average` is judged and saved."""
 
-    def __init__(self, model: DiagnosticModel, average: DiagnosticModel, plan: HardenPlan, steps_per_epoch: int) -> None:
+    def __init__(self, model: DiagnosticModel, average: DiagnosticModel, plan: HardenPlan, steps_per_epoch: int, whole: int) -> None:
         self.model, self.average, self.plan = model, average.eval(), plan
         self.average.requires_grad_(False)
         self.optimiser = _optimiser(model, plan)
-        self.whole, self.warm_up = plan.epochs * steps_per_epoch, plan.warm_up * steps_per_epoch
+        self.whole = whole
+        """Steps that will have been taken at the end, as it looks now."""
+        self.warm_up = plan.warm_up * steps_per_epoch
         self.step = 0
         """Steps taken so far."""
         self.rate = 1.0
@@ -112,6 +114,7 @@ class Learner:
         """Everything that the next step depends on."""
         return {
             "step": self.step,
+            "whole": self.whole,
             "rate": self.rate,
             "model": self.model.network.state_dict(),
             "average": self.average.network.state_dict(),
@@ -120,7 +123,7 @@ class Learner:
 
     def restore(self, state: State) -> None:
         """Go on from where `state` was taken."""
-        self.step, self.rate = state["step"], state["rate"]
+        self.step, self.whole, self.rate = state["step"], state["whole"], state["rate"]
         self.model.network.load_state_dict(state["model"])
         self.average.network.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -47,7 +47,15 @@ class Training:
     def learner(self) -> Learner:
         """A learner before its first step."""
         model = copy.deepcopy(self.model).to(self.device).to(memory_format=torch.channels_last).train()
-        return Learner(model, copy.deepcopy(model), self.plan, self.batches)
+        return Learner(model, copy.deepcopy(model), self.plan, self.batches, self.steps(self.plan.epochs))
+
+    def steps_of(self, epoch: int) -> int:
+        """Steps of epoch 0, 1, 2, ...: fewer in one that is cut short."""
+        return max(1, round(self.plan.share_of(epoch) * self.batches))
+
+    def steps(self, epochs: int) -> int:
+        """Steps of the first so many epochs."""
+        return sum(self.steps_of(epoch) for epoch in range(epochs))
 
     def size(self, stage: int) -> tuple[int, int]:
         """Height and width of the images of a stage."""
@@ -60,4 +68,5 @@ class Training:
         stages = [self.plan.stage_of(epoch) for epoch in range(epochs)]
         passes = [1 + getattr(self.plan.objective_of(s), "steps", 0) for s in stages]
         pixels = [self.size(s)[0] * self.size(s)[1] for s in stages]
-        return round(sum(a * b for a, b in zip(passes, pixels, strict=True)) * len(self.train) / (height * width))
+        shares = [self.plan.share_of(epoch) for epoch in range(epochs)]
+        return round(sum(a * b * c for a, b, c in zip(passes, pixels, shares, strict=True)) * len(self.train) / (height * width))

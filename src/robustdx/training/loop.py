@@ -22,6 +22,7 @@ from robustdx.training.checkpoint import Progress
 from robustdx.training.loaded import Training
 from robustdx.training.monitors.probe import Probe
 from robustdx.training.order import Order
+from robustdx.training.pace import Pace
 from robustdx.training.plan import CLEAN
 from robustdx.training.step import Step
 
@@ -42,6 +43,9 @@ class Loop:
         self._resume()
         self.kept = time.monotonic()
         """When the last checkpoint was written."""
+        self.began = time.monotonic() - self.progress.elapsed
+        """When this training would have begun, had it never been stopped."""
+        self.pace = Pace(training.plan.seconds, training.batches) if training.plan.seconds else None
         self.stage = -1
         """The stage whose images are in memory."""
 
@@ -65,7 +69,7 @@ class Loop:
             ImageError: the first image that cannot be read.
         """
         training = self.training
-        stage = training.plan.stage_of(min(self.progress.epoch, training.plan.epochs - 1))
+        stage = training.plan.stage_of(self.progress.epoch)
         if stage != self.stage:
             self.train, self.val = self._read(training.train, stage), self._read(training.val, stage)
             self.stage = stage
@@ -82,17 +86,23 @@ class Loop:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             if plan.monitors:
                 self.attendant.begin()
-            while self.progress.epoch < plan.epochs and not self.progress.care.stopped:
+            while not self._over():
                 self.read()
                 if self._learned() and self._judged():
                     on_epoch(self.progress.curve[-1])
         self._finish()
 
+    def _over(self) -> bool:
+        """Whether the last step is taken: of the plan's, or of those that fit into its time."""
+        ended = self.progress.epoch >= self.training.plan.epochs if self.pace is None else self.learner.step >= self.learner.whole
+        return ended or self.progress.care.stopped
+
     def _learned(self) -> bool:
         """Go through the rest of the epoch; whether it came to its end."""
         training, order = self.training, self.training.order
         weights = order.boosted({training.train.classes.index(name): boost for name, boost in self.progress.care.boosts.items()})
-        step = Step(training.plan, self.attendant.objective(), self.train, training.size(self.stage), weights, training.precision)
+        threat = training.plan.adversary_of(self.stage)
+        step = Step(training.plan, self.attendant.objective(), self.train, training.size(self.stage), threat, weights, training.precision)
         try:
             self._learn(step, order)
         except Diverged as error:
@@ -106,22 +116,37 @@ class Loop:
 
     def _learn(self, step: Step, order: Order) -> None:
         progress, batches = self.progress, order.batches(self.progress.epoch, self.training.plan.step_images)
-        for n in range(progress.batch, len(batches)):
+        last = len(batches) if self._paced() else self.training.steps_of(progress.epoch)
+        for n in range(progress.batch, last):
+            if self._over():
+                break
             began = time.monotonic()
             if self.training.plan.monitors:
                 self.attendant.step()
             progress.loss += step(self.learner, batches[n])
             progress.batch = n + 1
             progress.spent += time.monotonic() - began
-            self._tell(progress.batch / len(batches))
+            self._keep_pace(time.monotonic() - began)
+            self._tell(progress.batch / last)
             if time.monotonic() - self.kept > self.keep_every:
                 self._save()
+
+    def _paced(self) -> bool:
+        return self.pace is not None and self.stage == len(self.training.plan.stages) - 1
+
+    def _keep_pace(self, seconds: float) -> None:
+        """In the last stage: as many steps as fit into what is left of the time, and the learning rate falls accordingly."""
+        if self.pace is not None and self._paced():
+            self.pace.stepped(seconds)
+            self.learner.whole = self.pace.whole(self.learner.step, time.monotonic() - self.began)
 
     def _judged(self) -> bool:
         """End an epoch: its numbers, and its weights if they are the best so far; whether monitors let it stand."""
         progress, plan, began = self.progress, self.training.plan, time.monotonic()
         progress.curve.append(self._record())
         progress.seconds.append(round(progress.spent + time.monotonic() - began, 1))
+        if self.pace is not None:
+            self.pace.judging = time.monotonic() - began
         progress.spent = 0.0
         stands = self.attendant.epoch() if plan.monitors else True
         if stands:
@@ -151,6 +176,7 @@ class Loop:
             progress.best_epoch, progress.best_value = progress.epoch + 1, value
 
     def _save(self) -> None:
+        self.progress.elapsed = time.monotonic() - self.began
         checkpoint.save(self.store, self.progress, self.learner.state())
         self.kept = time.monotonic()
 
@@ -180,8 +206,8 @@ class Loop:
         """Progress: `share` is how much of the epoch under way is done."""
         done, training = self.progress.epoch, self.training
         before, after = training.work(done), training.work(done + 1)
-        name = what or f"epoch {done + 1} of {training.plan.epochs}"
-        self.watch(name, before + round((after - before) * share), training.work(training.plan.epochs))
+        epochs = max(done + 1, training.plan.epochs)
+        self.watch(what or f"epoch {done + 1} of {epochs}", before + round((after - before) * share), training.work(epochs))
 
 
 def _sha256(store: Store, name: str) -> str:

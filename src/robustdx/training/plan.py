@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, final
@@ -23,16 +24,20 @@ CLEAN = ("standard", "noisy")
 class Stage:
     """Some epochs in a row."""
 
-    epochs: int
-    """How often as many images are shown as the training set has."""
+    epochs: float
+    """How often as many images are shown as the training set has; 2.5 ends in the middle of the third time."""
     size: int | tuple[int, ...] | None = None
     """Height and width of the images in this stage; left out, the model's own. Small images first cost a fraction."""
     objective: Mapping[str, Any] | None = None
     """Another objective than the plan's in this stage: clean images first, before the adversary comes."""
+    eps: float | None = None
+    """Another budget than the plan's for the adversary of the objective in this stage: a smaller one first."""
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise PlanError(f"a stage has at least 1 epoch, got {self.epochs}")
+        if not self.epochs > 0:
+            raise PlanError(f"a stage needs epochs above 0, got {self.epochs:g}")
+        if self.eps is not None and not 0 < self.eps <= 1:
+            raise PlanError(f"a stage's own eps must lie between 0 and 1, got {self.eps:g}: leave it out for the plan's")
         ModelSpec(source="", size=self.size)  # refuses what is no size
 
 
@@ -99,6 +104,9 @@ class HardenPlan:
     the wrong mode, and act on it: events.json says what was seen and done. A few passes over 96 validation images an epoch."""
     fallback: Mapping[str, Any] = field(default_factory=lambda: {"name": "madry", "steps": 3})
     """The objective that takes over where one has collapsed (catastrophic overfitting); a table with `name` and settings."""
+    seconds: float | None = None
+    """Time that the training may take: the last stage goes on, or ends, as the machine turns out to be faster or slower than
+    was foreseen. Left out, the epochs alone count."""
     seed: int = 0
     """Seed of everything that is drawn."""
 
@@ -123,6 +131,8 @@ class HardenPlan:
             raise PlanError(f"accumulate must be at least 1 batch, got {self.accumulate}")
         if not self.learning_rate > 0 or self.weight_decay < 0 or self.warm_up < 0 or self.l1 < 0:
             raise PlanError("learning_rate must be above 0, weight_decay, l1 and warm_up at least 0")
+        if self.seconds is not None and not self.seconds > 0:
+            raise PlanError(f"seconds must be above 0, got {self.seconds:g}: leave it out where only epochs count")
         if self.clip is not None and not self.clip > 0:
             raise PlanError(f"clip must be above 0, got {self.clip:g}: leave it out where no gradient is to be shortened")
         for name in ("average", "sampling", "weighting"):
@@ -137,13 +147,18 @@ class HardenPlan:
 
     @property
     def epochs(self) -> int:
-        """Epochs of all stages together."""
-        return sum(stage.epochs for stage in self.stages)
+        """Epochs of all stages together, those that are cut short among them."""
+        return sum(math.ceil(stage.epochs) for stage in self.stages)
 
     @property
     def adversary(self) -> Threat:
         """What the adversary of the objective and of the judge may do."""
         threat: Threat = THREATS.parse({"name": self.threat, "eps": self.eps})
+        return threat
+
+    def adversary_of(self, stage: int) -> Threat:
+        """What the adversary of the objective may do in one stage."""
+        threat: Threat = THREATS.parse({"name": self.threat, "eps": self.stages[stage].eps or self.eps})
         return threat
 
     @property
@@ -172,5 +187,11 @@ class HardenPlan:
 
     def stage_of(self, epoch: int) -> int:
         """The stage that epoch 0, 1, 2, ... belongs to."""
-        ends = [sum(s.epochs for s in self.stages[: i + 1]) for i in range(len(self.stages))]
-        return next(i for i, end in enumerate(ends) if epoch < end)
+        ends = [sum(math.ceil(s.epochs) for s in self.stages[: i + 1]) for i in range(len(self.stages))]
+        return next((i for i, end in enumerate(ends) if epoch < end), len(self.stages) - 1)
+
+    def share_of(self, epoch: int) -> float:
+        """How much of that epoch is shown: all of it, unless its stage ends in the middle."""
+        stage = self.stage_of(epoch)
+        before = sum(math.ceil(s.epochs) for s in self.stages[:stage])
+        return min(1.0, self.stages[stage].epochs - (epoch - before))

@@ -13,6 +13,7 @@ from robustdx.data import Dataset
 from robustdx.data.batches import batch
 from robustdx.draws import Draws
 from robustdx.tensors import Images, Labels, PerImage
+from robustdx.threats import Threat
 from robustdx.training.learner import Learner
 from robustdx.training.order import Showing, cut
 from robustdx.training.plan import HardenPlan
@@ -28,6 +29,7 @@ class Step:
     objective: Objective
     train: Dataset
     size: tuple[int, int]
+    threat: Threat
     weights: Tensor
     """(N,): what the loss of each training image is multiplied by."""
     precision: str
@@ -47,7 +49,7 @@ class Step:
         draws = Draws(self.plan.seed, tuple(f"{self.train.examples[s.index].id}@{s.times}" for s in shown))
         x, y = self._batch(learner, shown, draws)
         with computing(learner.model, self.precision):
-            losses = self.objective(learner.model, x, y, self.plan.adversary, draws.fork("objective"))
+            losses = self.objective(learner.model, x, y, self.threat, draws.fork("objective"))
         return losses * self.weights[[s.index for s in shown]].to(losses.device)
 
     def _batch(self, learner: Learner, shown: Sequence[Showing], draws: Draws) -> tuple[Images, Labels]:

@@ -1,0 +1,194 @@
+"""The recipe that chooses for the user: `robustdx harden --recipe auto --budget 20m`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from robustdx.catalogue import build, dump
+from robustdx.errors import PlanError
+from robustdx.threats import Threat
+from robustdx.training.loaded import Training
+from robustdx.training.plan import HardenPlan
+from robustdx.training.prepare import takes_size
+from robustdx.training.recipe import price
+from robustdx.training.recipe.budget import Budget
+from robustdx.training.recipe.choice import Choice
+from robustdx.training.recipe.trials import Candidate, Ground, Trial, better
+
+Words = Mapping[str, Any]
+Tell = Callable[[str, int, int], None]
+
+STANDARD: Words = {"name": "standard"}
+USUAL: Words = {"name": "madry", "steps": 2, "step_size": 0.75}
+"""Two steps reach nearly what ten do at small eps, at a third of the price."""
+OTHERS: tuple[Words, ...] = ({"name": "n-fgsm"}, {"name": "trades", "steps": 2, "step_size": 0.75, "beta": 4.0})
+RATE, RATE_AFTER_START = 0.05, 0.02
+"""Learning rate at a batch of 64: from random weights, and from trained ones."""
+FASTER_OR_SLOWER = (2.0, 0.4)
+ON_TRIALS = 0.15
+"""Share of the budget that trials may take, all together."""
+SHORTEST, LONGEST = 40, 640
+"""Steps of a trial: fewer tell nothing, more tell no more."""
+SMALLEST = 24
+"""Pixels of the shorter side below which images are not halved."""
+LARGE = 4 / 255
+"""Budget above which training begins with half of it."""
+CLEAN, SMALL = 0.12, 0.48
+"""Shares of the work: on small clean images, where training starts from random weights, and on small attacked ones; the rest at full size."""
+JUDGING = {"name": "pgd", "steps": 5, "early_stop": True}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A plan, and why it is this one."""
+
+    plan: HardenPlan
+    choices: tuple[Choice, ...]
+    seconds: float | None
+    """Time that is left for the training itself, where the budget is time."""
+
+
+class Auto:
+    """Chooses a plan for the network, the images, the threat and the budget that a user named."""
+
+    def __init__(self, training: Training, budget: Budget, tell: Tell = lambda what, done, total: None) -> None:
+        self.training, self.plan, self.tell = training, training.plan, tell
+        self.began, self.budget, self.choices = time.monotonic(), budget, list[Choice]()
+        assert training.model.size is not None
+        self.size = training.model.size
+
+    def __call__(self) -> Recipe:
+        """Look, try, choose.
+
+        Raises:
+            PlanError: a budget too short for one epoch; it says what is needed.
+        """
+        self.batch = self._batch()
+        self.small = self._small()
+        self.work = self._work()
+        self.objective, self.rate = self._tried()
+        stages = self._stages()
+        words = {
+            **dump(self.plan),
+            "objective": dict(self.objective),
+            "learning_rate": self.rate,
+            "batch_size": self.batch,
+            "stages": stages,
+            "judge": JUDGING if self.plan.eps > 0 else None,
+            "warm_up": min(1.0, stages[0]["epochs"] / 2),
+        }
+        left = None if self.budget.seconds is None else self.budget.seconds - (time.monotonic() - self.began)
+        return Recipe(build(HardenPlan, {k: v for k, v in words.items() if v is not None}, where="recipe"), tuple(self.choices), left)
+
+    def _batch(self) -> int:
+        images = len(self.training.train)
+        batch = 64 if images >= 1000 else 32 if images >= 300 else 16
+        self._chose("batch", f"{batch} images", "an epoch should have at least about ten steps", images=images)
+        return batch
+
+    def _small(self) -> tuple[int, int] | None:
+        """Half the height and width, where the network takes it."""
+        half = (round(self.size[0] / 2), round(self.size[1] / 2))
+        if min(half) < SMALLEST or not takes_size(self.training.model, half):
+            self._chose("resolution", "full size throughout", "images of half the size are too small for this network", smallest=SMALLEST)
+            return None
+        ratio = price.flop(self.training, STANDARD, half, self.plan.adversary) / self._flop(STANDARD, self.size)
+        why = f"a step on images of half the height and width costs {ratio:.2f} of one at full size, and most of what is learned there stays"
+        self._chose("resolution", f"{half[0]}x{half[1]} first, then {self.size[0]}x{self.size[1]}", why, cost_of_small=round(ratio, 3))
+        return half
+
+    def _work(self) -> float:
+        """Floating-point operations that may be spent, trials included."""
+        if self.budget.flop is not None:
+            work, told = self.budget.flop, {"flop": self.budget.flop}
+        else:
+            assert self.budget.seconds is not None
+            speed = price.speed(self.training, self.size)
+            work, told = speed * self.budget.seconds, {"seconds": self.budget.seconds, "flop_per_second": speed}
+        need = self._flop(STANDARD if self.plan.eps == 0 else USUAL, self.small or self.size) * len(self.training.train)
+        if work < need:
+            asked = f"{need / told['flop_per_second'] / 60:.1f}m" if "flop_per_second" in told else f"{need / 1e12:.2g}TFLOP"
+            raise PlanError(f"a budget of {self.budget} is too short for one epoch of these images: give at least --budget {asked}")
+        epochs = work / (self._flop(STANDARD, self.size) * len(self.training.train))
+        self._chose("work", f"{work / 1e12:.3g} TFLOP", f"that is what {self.budget} holds: {epochs:.3g} plain epochs at full size", **told)
+        return work
+
+    def _tried(self) -> tuple[Words, float]:
+        """The objective, then the learning rate: the usual ones, unless a trial shows better."""
+        rate = (RATE if self.plan.start is None else RATE_AFTER_START) * self.batch / 64
+        if self.plan.eps == 0:
+            self._chose("objective", "standard", "eps is 0: there is no adversary")
+            return STANDARD, rate
+        size = self.small or self.size
+        candidates = [Candidate(o, rate) for o in (USUAL, *OTHERS)]
+        costs = [self._flop(c.objective, size) for c in candidates]
+        each = ON_TRIALS * self.work / (len(candidates) + len(FASTER_OR_SLOWER))
+        if each / (self.batch * max(costs)) < SHORTEST:
+            why = f"the budget is too short for trials of {SHORTEST} steps"
+            self._chose("objective", candidates[0].name, why, steps_that_fit=int(each / (self.batch * max(costs))))
+            return USUAL, rate
+        self.ground = Ground.of(replace(self.training, plan=replace(self.plan, batch_size=self.batch)), size)
+        objective = self._best("objective", candidates, each).candidate.objective
+        rates = [Candidate(objective, rate * factor) for factor in (1.0, *FASTER_OR_SLOWER)]
+        return objective, self._best("learning rate", rates, each).candidate.learning_rate
+
+    def _best(self, what: str, candidates: list[Candidate], each: float) -> Trial:
+        trials = []
+        for n, candidate in enumerate(candidates):
+            self.tell(f"trial of the {what}: {candidate.name}", n, len(candidates))
+            steps = _whole(each / (self.batch * self._flop(candidate.objective, self.ground.size)))
+            trials.append(self.ground.run(candidate, steps))
+            self.work -= steps * self.batch * self._flop(candidate.objective, self.ground.size)
+        chosen, p = better(self.ground, trials[0], trials[1:])
+        told = {t.candidate.name: self._result(t, p.get(t.candidate.name)) for t in trials}
+        why = "no trial was above the usual choice by more than chance" if chosen is trials[0] else "its trial was above the usual one's by more than chance"
+        self._chose(what, chosen.candidate.name, f"{why} ({len(self.ground.judged)} images held out of the training data)", **told)
+        return chosen
+
+    def _result(self, trial: Trial, p: float | None) -> dict[str, Any]:
+        found = {"steps": trial.steps, "balanced_accuracy": round(self.ground.balanced(trial.clean), 4)}
+        found["robust_balanced_accuracy"] = round(self.ground.balanced(trial.robust), 4)
+        return found if p is None else {**found, "p": round(p, 4)}
+
+    def _stages(self) -> list[dict[str, Any]]:
+        """Small clean images, small attacked ones, then all of it; as many epochs of each as its share of the work holds."""
+        if self.small is None or self.plan.eps == 0:
+            shares = [(CLEAN if self.plan.start is None and self.plan.eps > 0 else 0.0, STANDARD, None), (1.0, self.objective, None)]
+            shares[-1] = (1.0 - shares[0][0], *shares[-1][1:])
+        else:
+            clean = CLEAN if self.plan.start is None else 0.0
+            shares = [(clean, STANDARD, self.small), (SMALL, self.objective, self.small), (1.0 - clean - SMALL, self.objective, None)]
+        stages = [self._stage(share, objective, size) for share, objective, size in shares if share > 0]
+        told = {f"stage {n + 1}": stage for n, stage in enumerate(stages)}
+        self._chose("stages", f"{len(stages)}", "the easy and cheap comes first; shares of the work are fixed", **told)
+        return self._eps_rises(stages)
+
+    def _stage(self, share: float, objective: Words, size: tuple[int, int] | None) -> dict[str, Any]:
+        epochs = share * self.work / (self._flop(objective, size or self.size) * len(self.training.train))
+        stage: dict[str, Any] = {"epochs": max(0.1, round(epochs, 2)), "objective": dict(objective)}
+        return stage if size is None else {**stage, "size": list(size)}
+
+    def _eps_rises(self, stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """With a large budget the first attacked stage begins with half of it."""
+        if not self.plan.eps > LARGE:
+            return stages
+        first = next(i for i, stage in enumerate(stages) if stage["objective"] != STANDARD)
+        half = {**stages[first], "epochs": round(stages[first]["epochs"] / 3, 2), "eps": self.plan.eps / 2}
+        rest = {**stages[first], "epochs": round(stages[first]["epochs"] * 2 / 3, 2)}
+        self._chose("eps", "half of it first", "training against a large budget from the start often ends with one answer to all", eps=self.plan.eps)
+        return [*stages[:first], half, rest, *stages[first + 1 :]]
+
+    def _flop(self, objective: Words, size: tuple[int, int]) -> float:
+        threat: Threat = self.plan.adversary
+        return price.flop(self.training, objective, size, threat)
+
+    def _chose(self, what: str, chosen: str, why: str, **evidence: Any) -> None:
+        self.choices.append(Choice(what, chosen, why, evidence))
+
+
+def _whole(steps: float) -> int:
+    """A power of two, so that a machine that is measured a little faster tries the same."""
+    return max(SHORTEST, min(LONGEST, SHORTEST * 2 ** int(max(0.0, steps / SHORTEST)).bit_length() // 2 if steps > SHORTEST else SHORTEST))
