@@ -16,6 +16,7 @@ from robustdx.models import DiagnosticModel, folder, new, still, weights
 from robustdx.models.device import require_device
 from robustdx.models.precision import resolve
 from robustdx.training.loop import Training
+from robustdx.training.objectives import require_meaning
 from robustdx.training.plan import HardenPlan
 
 
@@ -23,7 +24,7 @@ def prepare(plan: HardenPlan, *, trust_code: bool = False, device: str = "cpu") 
     """Load what a plan names.
 
     Raises:
-        PlanError, DataError, ModelError: what does not exist or does not fit.
+        PlanError, DataError, ModelError: what does not exist or does not fit, an objective without a meaning for the task.
     """
     data = with_splits(load_dataset(plan.data)).as_task(plan.task)
     for split in ("train", "val"):
@@ -34,6 +35,7 @@ def prepare(plan: HardenPlan, *, trust_code: bool = False, device: str = "cpu") 
     where = require_device(device)
     model = _begun(plan, data, trust_code)
     for stage in range(len(plan.stages)):
+        require_meaning(plan.objective_of(stage), model.task)
         _require_size(model, plan.size_of(stage), plan.model.source)
     return Training(plan, model, data.only("train"), data.only("val"), resolve(plan.precision, where), where, len(cut_groups(data)))
 

@@ -14,10 +14,10 @@ from robustdx.data.batches import batch
 from robustdx.draws import Draws
 from robustdx.tensors import Images, Labels
 from robustdx.training.learner import Learner
+from robustdx.training.objectives import Objective
 from robustdx.training.order import Showing
 from robustdx.training.plan import HardenPlan
 from robustdx.training.precision import computing
-from robustdx.training.protocol import Objective
 
 
 @dataclass(frozen=True)
