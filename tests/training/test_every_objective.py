@@ -67,6 +67,17 @@ def test_it_runs_and_leaves_the_model_as_it_was(name, task):
     assert any(float(g.abs().max()) > 0 for g in gradients(one))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_it_learns_in_bfloat16(name):
+    one = model("multi-class")
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = made(name)(one, images(), labels("multi-class"), THREAT, DRAWS)
+    loss.mean().backward()
+    assert loss.dtype == torch.float32
+    assert all(bool(g.isfinite().all()) for g in gradients(one))
+    assert any(float(g.abs().max()) > 0 for g in gradients(one))
+
+
 @pytest.mark.parametrize(("name", "task"), PAIRS)
 def test_same_draws_same_loss_and_a_batch_equals_its_singles(name, task):
     objective, one, x, y = made(name), model(task, norm=False), images(), labels(task)
@@ -157,6 +168,8 @@ def test_a_task_without_a_form_is_refused_by_name(pair, told):
         {"name": "mpadvt", "version": "paper"},
         {"name": "mpadvt", "gamma": -1},
         {"name": "advt", "version": "released"},
+        {"name": "advt", "std": [0.1, 0.1, 0.1]},
+        {"name": "maadvt", "version": "released", "std": [0.1, 0.1, 0.1]},
         {"name": "awp", "gamma": -0.1},
         {"name": "awp", "objective": {"name": "tradez"}},
         {"name": "free", "replays": 0},

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import tomllib
+import warnings
 
 import pytest
 import tomli_w
@@ -107,17 +108,25 @@ def test_a_start_with_another_number_of_classes_gives_all_but_the_last_layer(fin
 @pytest.mark.parametrize("objective", ["madry", "at-fgsm", "at-mixed", "mpadvt", "trades", "free", {"name": "awp", "objective": "mart"}])
 def test_an_adversary_who_can_do_nothing_is_refused(objective):
     words = {"name": objective} if isinstance(objective, str) else objective
-    with pytest.raises(
-        PlanError, match=r"trains against an adversary, who can do nothing with eps = 0: give one like 2/255, or take the obj"
-    ):
+    with pytest.raises(PlanError, match=r"trains against an adversary, who can do nothing with eps = 0: give one like 2/255"):
         small(eps=0, objective=words)
     small(eps=0, objective={"name": "standard"})
     small(eps=0, objective={"name": "mpadvt", "version": "as_published"})  # which brings an eps of its own
 
 
 def test_an_objective_without_meaning_for_the_task_is_refused_before_anything_runs():
-    with pytest.warns(UserWarning, match="released"), pytest.raises(UnsupportedTask, match="no form for several findings"):
-        prepare(small(data="synthetic,task=multilabel,images=100", objective={"name": "maadvt-released"}))
+    normal = {"source": "cnn", "size": 20, "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]}
+    with pytest.warns(UserWarning, match="released"):
+        plan = small(data="synthetic,task=multilabel,images=100", objective={"name": "maadvt-released"}, model=normal)
+    with warnings.catch_warnings(), pytest.raises(UnsupportedTask, match="no form for several findings"):
+        warnings.simplefilter("error")  # what is wrong on purpose says so once
+        prepare(plan)
+
+
+def test_a_published_budget_is_refused_where_pixels_are_not_normalised():
+    with pytest.raises(PlanError, match=r'mpadvt, version "as_published": the published eps is one of normalised images.*\[0.0942'):
+        prepare(small(objective={"name": "mpadvt", "version": "as_published"}))
+    prepare(small(objective={"name": "mpadvt", "version": "as_published", "std": [0.0942, 0.1331, 0.1521]}))
 
 
 def test_the_work_of_a_plan_is_what_its_objectives_cost():

@@ -10,6 +10,7 @@ from small_networks import DRAWS, MEAN, STD, B, gradients, images, labels, model
 from torch import nn
 
 from robustdx.draws import Draws
+from robustdx.errors import PlanError
 from robustdx.models import DiagnosticModel, still
 from robustdx.tasks import Binary, MultiClass, MultiLabel
 from robustdx.threats import Linf
@@ -214,6 +215,23 @@ def test_as_published_reads_eps_in_pixels_whatever_the_plan_says(name, eps):
     expected = torch.tensor([eps * s for s in STD])
     assert bool((largest <= expected * (1 + 1e-4)).all())
     torch.testing.assert_close(largest, expected, rtol=0.06, atol=0)
+
+
+def test_the_published_budget_on_melanoma():
+    """0.2 to 1.6/255: what eps 0.01 to 0.04 of their normalised images is in pixels."""
+    objective = MPAdvT(version="as_published", std=(0.0942, 0.1331, 0.1521))
+    one, count = model("multi-class"), 300
+    x, draws = images(count) * 0.5 + 0.25, Draws(0, tuple(map(str, range(count))))
+    with still(one):
+        change = 255 * (objective.craft(one, x, labels("multi-class", count), NOTHING, draws) - x).abs().amax((2, 3))
+    assert float(change.max()) == pytest.approx(255 * 0.04 * 0.1521, rel=0.03)
+    assert 0 < float(change[change > 0].min()) < 0.4
+
+
+@pytest.mark.parametrize("std", [(0.1, 0.1), (0.1, 0.1, 1.5), (0.1, 0.0, 0.1)])
+def test_a_std_that_does_not_fit_is_refused(std):
+    with pytest.raises(PlanError, match=r"expected a std in \(0, 1\] for each of 3 channels"):
+        MAAdvT(version="as_published", std=std)(model("multi-class"), images(), labels("multi-class"), THREAT, DRAWS)
 
 
 def test_released_maadvt_shows_posterised_images_far_outside_of_eps():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, final
 
 from robustdx.attacks import ATTACKS, Attack
@@ -140,8 +141,12 @@ class HardenPlan:
 
     def objective_of(self, stage: int) -> Objective:
         """What one stage lowers."""
-        objective: Objective = OBJECTIVES.parse(self.stages[stage].objective or self.objective)
-        return objective
+        return self._objectives[stage]
+
+    @cached_property
+    def _objectives(self) -> tuple[Objective, ...]:
+        """Made once: one that is wrong on purpose says so each time it is made."""
+        return tuple(OBJECTIVES.parse(stage.objective or self.objective) for stage in self.stages)
 
     def objective_name(self, stage: int) -> str:
         """What one stage lowers, by name."""

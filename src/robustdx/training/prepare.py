@@ -35,7 +35,7 @@ def prepare(plan: HardenPlan, *, trust_code: bool = False, device: str = "cpu") 
     where = require_device(device)
     model = _begun(plan, data, trust_code)
     for stage in range(len(plan.stages)):
-        require_meaning(plan.objective_of(stage), model.task)
+        require_meaning(plan.objective_of(stage), model)
         _require_size(model, plan.size_of(stage), plan.model.source)
     return Training(plan, model, data.only("train"), data.only("val"), resolve(plan.precision, where), where, len(cut_groups(data)))
 

@@ -55,9 +55,9 @@ class AWP:
         crafting, learning = self.objective.passes
         return Passes(crafting, 2 * learning)
 
-    def require(self, task: Task) -> None:
+    def require(self, model: DiagnosticModel) -> None:
         """Refuse what the inner objective refuses."""
-        require_meaning(self.objective, task)
+        require_meaning(self.objective, model)
 
     def craft(self, model: DiagnosticModel, x: Images, y: Labels, threat: Threat, draws: Draws) -> Images:
         return self.objective.craft(model, x, y, threat, draws)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from robustdx.draws import Draws
+from robustdx.errors import PlanError
 from robustdx.models import DiagnosticModel
 from robustdx.tensors import Images, PerImage
 from robustdx.threats import Linf, Masked, Threat
@@ -18,9 +19,38 @@ Version = Literal["matched", "as_published", "released"]
 """Against the threat of the plan; against the published budget, read in pixels; as the public code runs, faults included."""
 
 
-def met(version: Version, threat: Threat, model: DiagnosticModel, eps: float) -> Threat:
+Scale = tuple[float, ...] | None
+"""Standard deviations of the channels; left out, those of the model's normalisation."""
+
+
+def met(version: Version, std: Scale, threat: Threat, model: DiagnosticModel, eps: float) -> Threat:
     """The threat that a version trains against. `eps` is the published one: a change of the normalised image, so eps * std in pixels."""
-    return threat if version == "matched" else Linf.per_channel((eps * model.std.flatten()).tolist())
+    return threat if version == "matched" else Linf.per_channel(tuple(eps * s for s in _scale(std, model)))
+
+
+def require_scale(name: str, version: Version, std: Scale, model: DiagnosticModel) -> None:
+    """Refuse to read a published budget in pixels where nothing says what a pixel of the normalised image is."""
+    if version == "matched":
+        return
+    scale = _scale(std, model)
+    if len(scale) != model.channels or not all(0 < s <= 1 for s in scale):
+        raise PlanError(f"{name}: expected a std in (0, 1] for each of {model.channels} channels, got {list(scale)}")
+    if set(scale) == {1.0}:
+        raise PlanError(
+            f'{name}, version "{version}": the published eps is one of normalised images, and this model does not normalise (std 1), so it '
+            "would be many times larger: give the model a mean and std; or std here, as [0.0942, 0.1331, 0.1521], that of their melanoma "
+            'images; or take version = "matched"'
+        )
+
+
+def require_version(name: str, version: Version, std: Scale) -> None:
+    """Refuse a std that would not be looked at."""
+    if std is not None and version != "as_published":
+        raise PlanError(f'{name}: std tells how to read the published eps, got version "{version}": leave std out, or take "as_published"')
+
+
+def _scale(std: Scale, model: DiagnosticModel) -> tuple[float, ...]:
+    return tuple(model.std.flatten().tolist()) if std is None else std
 
 
 def warn_of_faults(name: str, faults: str) -> None:

@@ -9,10 +9,10 @@ from robustdx.attacks import Model
 from robustdx.draws import Draws
 from robustdx.errors import UnsupportedTask
 from robustdx.models import DiagnosticModel
-from robustdx.tasks import MultiLabel, Task
+from robustdx.tasks import MultiLabel
 from robustdx.tensors import Images, Labels, PerImage
 from robustdx.threats import Threat
-from robustdx.training.objectives.budgets import Misclamped, Version, met, warn_of_faults
+from robustdx.training.objectives.budgets import Misclamped, Scale, Version, met, require_scale, require_version, warn_of_faults
 from robustdx.training.objectives.inner import STEP
 from robustdx.training.objectives.mart import Mart
 from robustdx.training.objectives.protocol import Passes, lowered
@@ -37,8 +37,10 @@ class MAAdvT:
     """
 
     version: Version = "matched"
-    """"matched": against the plan's threat; "as_published": Linf with eps 0.031 times the std of the model's normalisation;
-    "released": that, with the faults of the code."""
+    """"matched": against the plan's threat; "as_published": Linf with eps 0.031 times the channels' std; "released": that, with
+    the faults of the code."""
+    std: Scale = None
+    """Standard deviations of the channels by which the published eps is read; left out, those of the model's normalisation."""
     beta: float = 6.0
     """Weight of the divergence."""
     steps: int = 4
@@ -46,6 +48,7 @@ class MAAdvT:
 
     def __post_init__(self) -> None:
         _ = self.mart  # refuses what MART refuses
+        require_version("maadvt", self.version, self.std)
         if self.version == "released":
             warn_of_faults("maadvt", "images of the search are clamped in the wrong space, far outside eps")
 
@@ -62,16 +65,17 @@ class MAAdvT:
     def needs_eps(self) -> bool:
         return self.version == "matched"
 
-    def require(self, task: Task) -> None:
-        """Refuse the released version of what the code has no form for."""
-        if self.version == "released" and isinstance(task, MultiLabel):
+    def require(self, model: DiagnosticModel) -> None:
+        """Refuse the released version of what the code has no form for, and an eps that cannot be read."""
+        require_scale("maadvt", self.version, self.std, model)
+        if self.version == "released" and isinstance(model.task, MultiLabel):
             raise UnsupportedTask(
                 'maadvt, version "released": the published code has no form for several findings, got MultiLabel with '
-                f'{", ".join(task.classes)}: take version = "as_published", which is ours'
+                f'{", ".join(model.task.classes)}: take version = "as_published", which is ours'
             )
 
     def craft(self, model: DiagnosticModel, x: Images, y: Labels, threat: Threat, draws: Draws) -> Images:
-        ball = met(self.version, threat, model, EPS)
+        ball = met(self.version, self.std, threat, model, EPS)
         if self.version == "released":
             ball = Misclamped(ball, model.mean, model.mean + model.std)
         return self.mart.craft(model, x, y, ball, draws)

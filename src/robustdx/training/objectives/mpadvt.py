@@ -16,7 +16,7 @@ from robustdx.draws import Draws
 from robustdx.models import DiagnosticModel
 from robustdx.tensors import Flags, Images, Labels, PerImage
 from robustdx.threats import Threat
-from robustdx.training.objectives.budgets import Portioned, Version, met, warn_of_faults
+from robustdx.training.objectives.budgets import Portioned, Scale, Version, met, require_scale, require_version, warn_of_faults
 from robustdx.training.objectives.focal import focused
 from robustdx.training.objectives.inner import require_weight
 from robustdx.training.objectives.protocol import Passes, lowered
@@ -45,8 +45,10 @@ class MPAdvT:
     """
 
     version: Version = "matched"
-    """"matched": the plan's eps is the largest drawn; "as_published": the largest is 0.04 times the std of the model's
-    normalisation, under Linf; "released": that, with the faults of the code."""
+    """"matched": the plan's eps is the largest drawn; "as_published": the largest is 0.04 times the channels' std, under Linf;
+    "released": that, with the faults of the code."""
+    std: Scale = None
+    """Standard deviations of the channels by which the published eps is read; left out, those of the model's normalisation."""
     gamma: float = 0.0
     """Focusing of the loss, as in `focal`; 2 for their melanoma network."""
 
@@ -54,15 +56,20 @@ class MPAdvT:
 
     def __post_init__(self) -> None:
         require_weight("gamma", self.gamma)
+        require_version("mpadvt", self.version, self.std)
         if self.version == "released":
             warn_of_faults("mpadvt", "the network learns in eval mode")
+
+    def require(self, model: DiagnosticModel) -> None:
+        """Refuse a model by whose normalisation the published eps cannot be read."""
+        require_scale("mpadvt", self.version, self.std, model)
 
     @property
     def needs_eps(self) -> bool:
         return self.version == "matched"
 
     def craft(self, model: DiagnosticModel, x: Images, y: Labels, threat: Threat, draws: Draws) -> Images:
-        whole = met(self.version, threat, model, HIGHEST)
+        whole = met(self.version, self.std, threat, model, HIGHEST)
         if whole.eps == 0:
             return x
         steps, portions = drawn(x, draws)

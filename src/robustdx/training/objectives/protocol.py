@@ -8,7 +8,7 @@ from robustdx.attacks import Model
 from robustdx.draws import Draws
 from robustdx.errors import UnsupportedTask
 from robustdx.models import DiagnosticModel, still
-from robustdx.tasks import TASKS, Task
+from robustdx.tasks import TASKS
 from robustdx.tensors import Images, Labels, PerImage
 from robustdx.threats import Threat
 
@@ -27,7 +27,7 @@ class Objective(Protocol):
 
     It has two parts, so that a wrapper can come between them: `craft` finds the images, `loss` is what the weights lower on
     them; `__call__` is `lowered`, both in a row. The model comes and goes in training mode. An objective without an adversary ignores
-    `threat`. One that has no meaning for some task says so in a method `require(task)`.
+    `threat`. One that has no meaning for some models or their tasks says so in a method `require(model)`.
     """
 
     @property
@@ -57,19 +57,19 @@ def lowered(objective: Objective, model: DiagnosticModel, x: Images, y: Labels, 
     Raises:
         UnsupportedTask: the objective has no meaning for the model's task.
     """
-    require_meaning(objective, model.task)
+    require_meaning(objective, model)
     with still(model):
         x_adv = objective.craft(model, x, y, threat, draws)
     return objective.loss(model, x, x_adv.detach(), y, threat, draws)
 
 
-def require_meaning(objective: Objective, task: Task) -> None:
-    """Refuse a task that the objective has no meaning for (UnsupportedTask)."""
-    if type(task) not in TASKS.methods.values():
+def require_meaning(objective: Objective, model: DiagnosticModel) -> None:
+    """Refuse a model, or a task, that the objective has no meaning for (PlanError, UnsupportedTask)."""
+    if type(model.task) not in TASKS.methods.values():
         raise UnsupportedTask(
-            f"training learns what a label says, which is one of the tasks {', '.join(sorted(TASKS.methods))}; got {type(task).__name__}, "
-            "which is what an adversary wants: hand over the model with the task itself"
+            f"training learns what a label says, which is one of the tasks {', '.join(sorted(TASKS.methods))}; got "
+            f"{type(model.task).__name__}, which is what an adversary wants: hand over the model with the task itself"
         )
     require = getattr(objective, "require", None)
     if require is not None:
-        require(task)
+        require(model)
