@@ -1,7 +1,9 @@
 """What every objective in the catalogue promises. A new objective is tested here without a line of its own."""
 
+import re
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
@@ -39,6 +41,7 @@ REFUSED = {("maadvt-released", "multi-label"): "no form for several findings.*as
 UNCOUNTED = ("grad-align", "at-mixed", "mpadvt", "mpadvt-released")
 """Objectives that cost a backward pass through a backward pass, or what is drawn."""
 
+PAGE = Path(__file__).parents[2] / "docs" / "hardening.md"
 THREAT = Linf(8 / 255)
 NAMES = sorted(OBJECTIVES.methods) + list(OBJECTIVES.presets)
 PAIRS = [(name, task) for name in NAMES for task in TASKS if (name, task) not in REFUSED]
@@ -121,6 +124,13 @@ def test_it_costs_what_it_says(name):
     one.network.register_forward_hook(counted)
     objective(one, images(), labels("multi-class"), THREAT, DRAWS).mean().backward()
     assert passes["forward"] + passes["backward"] == B * sum(objective.passes)
+
+
+def test_the_page_on_hardening_tells_every_objective_and_its_price():
+    rows = re.findall(r"^\| (`.+`) \|.*\| (?:of `madry` )?(\d+) \|", PAGE.read_text(), re.MULTILINE)
+    told = {name: int(price) for names, price in rows for name in re.findall("`([^`]+)`", names)}
+    assert set(told) == {*OBJECTIVES.own, *OBJECTIVES.presets} - {"mpadvt-released", "maadvt-released"}
+    assert {name: sum(OBJECTIVES.parse(name).passes) for name in told} == told
 
 
 @pytest.mark.parametrize("name", ["at-mixed", "mpadvt"])

@@ -62,7 +62,7 @@ class Order:
 
 
 def effective_number(images: int, effective: float) -> float:
-    """How many images a class has that are not alike: 1 + effective + .. + effective^(n - 1) (Cui et al. 2019, equation 2)."""
+    """How many images a class has that are not alike: 1 + effective + .. + effective^(n - 1) (Cui et al. 2019, proposition 1)."""
     return (1 - effective**images) / (1 - effective)
 
 

@@ -79,8 +79,8 @@ class HardenPlan:
     """How far rare classes count more: an image of class c counts n_c ** -weighting. With `sampling`, 1 balances fully."""
     effective: float | None = None
     """What n_c is for `sampling` and `weighting`, where images of a class are much alike: the effective number
-    (1 - effective ** n_c) / (1 - effective) of Cui et al. 2019 (equation 2), who take 0.9 to 0.9999, with sampling = 0 and weighting = 1.
-    Left out, the images as counted."""
+    (1 - effective ** n_c) / (1 - effective) of Cui et al. 2019 (proposition 1), who take 0.9 to 0.9999, with sampling = 0 and
+    weighting = 1. Left out, the images as counted."""
     augment: Augment = field(default_factory=Augment)
     """What changes each time an image is shown: a table; see `Augment`."""
     judge: Mapping[str, Any] | None = None

@@ -28,7 +28,7 @@ ADVERSARIAL = Madry()
 @final
 @dataclass(frozen=True, kw_only=True)
 class AWP:
-    """Any other objective at weights that were moved uphill first, layer by layer (Wu et al. 2020, equations 7 to 10).
+    """Any other objective at weights that were moved uphill first, layer by layer (Wu et al. 2020, section 4).
 
         L = L_inner(w + v; x'),   v = gamma * |w| * g / |g| in each layer,   g the gradient of the mean of L_inner(w; x') in w
 

@@ -21,7 +21,7 @@ TINY = 1e-12
 @final
 @dataclass(frozen=True, kw_only=True)
 class GradAlign:
-    """FGSM training with gradients held parallel inside the threat (Andriushchenko and Flammarion 2020, equation 4).
+    """FGSM training with gradients held parallel inside the threat (Andriushchenko and Flammarion 2020, section 4).
 
         L = loss(f(x'), y) + weight * (1 - cos(grad loss(x), grad loss(x + n))),   x' = FGSM(x), n random inside the threat
 

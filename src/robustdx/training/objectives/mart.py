@@ -18,7 +18,7 @@ from robustdx.training.objectives.protocol import Passes, lowered
 @final
 @dataclass(frozen=True, kw_only=True)
 class Mart:
-    """Adversarial training that holds fast most where the clean image is misjudged (Wang et al. 2020, equation 11).
+    """Adversarial training that holds fast most where the clean image is misjudged (Wang et al. 2020, algorithm 1).
 
         L = loss(f(x'), y) - log(1 - max_{k != y} p_k(x')) + beta * (1 - p_y(x)) * KL(p(x) || p(x'))
         x' = argmax over the threat of loss(f(x'), y)

@@ -21,7 +21,7 @@ from robustdx.training.objectives.protocol import Passes, lowered
 @final
 @dataclass(frozen=True, kw_only=True)
 class Trades:
-    """The loss on the clean image, and how far the prediction can be moved from it (Zhang et al. 2019, equation 5).
+    """The loss on the clean image, and how far the prediction can be moved from it (Zhang et al. 2019, algorithm 1).
 
         L = loss(f(x), y) + beta * KL(p(x) || p(x')),   x' = argmax over the threat of KL(p(x) || p(x'))
 

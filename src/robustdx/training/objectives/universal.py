@@ -21,7 +21,7 @@ from robustdx.training.objectives.protocol import Passes, lowered
 @final
 @dataclass(frozen=True, kw_only=True)
 class Universal:
-    """Adversarial training on one perturbation that the batch shares: the threat of UAP and universal GAP (Mummadi et al. 2019, section 4).
+    """Adversarial training on one perturbation that the batch shares: the threat of UAP and universal GAP (Mummadi et al. 2019).
 
         L = loss(f(x + v), y),   v = argmax over the threat of the mean of loss(f(x + v), y) over the batch
 
