@@ -78,3 +78,12 @@ def test_an_image_with_several_findings_counts_as_its_rarest():
     examples = [Example(str(i), label) for i, label in enumerate(labels)]
     findings = Dataset("cards", ("a", "b", "c"), "multilabel", examples, lambda *a: np.zeros((1, 1, 1), np.uint8))
     assert classes_of(findings) == [1, 0, 3, 0]
+
+
+def test_the_effective_number_stands_between_no_balance_and_all():
+    """Cui et al. 2019: weights are (1 - b) / (1 - b^n); large classes count alike, small ones as many as they are."""
+    order = Order(dataset(900, 90, 9), seed=0, sampling=0, weighting=1, effective=0.99)
+    whole = {c: sum((0.99**i for i in range(n)), 0.0) for c, n in enumerate((900, 90, 9))}
+    weights = [float(order.weights[i]) for i in (0, 900, 990)]
+    assert [weights[c] / weights[0] for c in range(3)] == pytest.approx([whole[0] / whole[c] for c in range(3)])
+    assert len(shown(order, 0)) == len(set(shown(order, 0))) == 999

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import tomllib
+import warnings
 
 import pytest
 import tomli_w
@@ -13,7 +14,7 @@ from small_training import small
 
 from robustdx.attacks import FGSM
 from robustdx.catalogue import build, document, dump
-from robustdx.errors import DataError, ModelError, PlanError, WeightsError
+from robustdx.errors import DataError, ModelError, PlanError, UnsupportedTask, WeightsError
 from robustdx.threats import Linf
 from robustdx.training import Madry, Standard
 from robustdx.training.augment import Augment
@@ -62,6 +63,7 @@ def test_every_key_is_documented(cls):
         ({"clip": 0}, "clip must be above 0, got 0: leave it out"),
         ({"average": "ema"}, "average"),
         ({"learning_rate": 0}, "learning_rate must be above 0"),
+        ({"effective": 1}, "effective must lie between 0 and 1, got 1"),
         ({"sampling": 1.5}, "sampling must lie between 0 and 1, got 1.5"),
         ({"average": 1}, "average must lie between 0 and 1"),
         ({"eps": "3"}, "eps must lie in [0, 1]"),
@@ -105,3 +107,33 @@ def test_a_start_with_another_number_of_classes_gives_all_but_the_last_layer(fin
     state = begun.model.network.state_dict()
     assert torch.equal(state["features.0.0.weight"], given["features.0.0.weight"])
     assert torch.equal(state["head.weight"], fresh.model.network.head.weight)
+
+
+@pytest.mark.parametrize("objective", ["madry", "at-fgsm", "at-mixed", "mpadvt", "trades", "free", {"name": "awp", "objective": "mart"}])
+def test_an_adversary_who_can_do_nothing_is_refused(objective):
+    words = {"name": objective} if isinstance(objective, str) else objective
+    with pytest.raises(PlanError, match=r"trains against an adversary, who can do nothing with eps = 0: give one like 2/255"):
+        small(eps=0, objective=words)
+    small(eps=0, objective={"name": "standard"})
+    small(eps=0, objective={"name": "mpadvt", "version": "as_published"})  # which brings an eps of its own
+
+
+def test_an_objective_without_meaning_for_the_task_is_refused_before_anything_runs():
+    normal = {"source": "cnn", "size": 20, "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]}
+    with pytest.warns(UserWarning, match="released"):
+        plan = small(data="synthetic,task=multilabel,images=100", objective={"name": "maadvt-released"}, model=normal)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what is wrong on purpose says so once
+        with pytest.raises(UnsupportedTask, match="no form for several findings"):
+            prepare(plan)
+
+
+def test_a_published_budget_is_refused_where_pixels_are_not_normalised():
+    with pytest.raises(PlanError, match=r'mpadvt, version "as_published": the published eps is one of normalised images.*\[0.0942'):
+        prepare(small(objective={"name": "mpadvt", "version": "as_published"}))
+    prepare(small(objective={"name": "mpadvt", "version": "as_published", "std": [0.0942, 0.1331, 0.1521]}))
+
+
+def test_the_work_of_a_plan_is_what_its_objectives_cost():
+    training = prepare(small(stages=[{"epochs": 2}], objective={"name": "trades", "steps": 3}))
+    assert training.work(2) == 2 * (7 + 4) * len(training.train)

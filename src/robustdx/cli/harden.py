@@ -18,7 +18,9 @@ def harden(
     out: Annotated[Path | None, typer.Option(help="Folder of the run. The same command goes on where it stopped.")] = None,
     model: Annotated[str | None, typer.Option(help="timm:NAME, torchvision:NAME, cnn, attnmel, chexnet, or module:callable.")] = None,
     data: Annotated[str | None, typer.Option(help="synthetic, folder:PATH, csv:PATH, medmnist:PATH, ham10000:PATH, ...")] = None,
-    objective: Annotated[str | None, typer.Option(help="standard, madry, or with settings: madry,steps=2,step_size=0.75.")] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="standard, madry, trades, ... or with settings: madry,steps=2,step_size=0.75.")
+    ] = None,
     threat: Annotated[str | None, typer.Option(help="linf or l2.")] = None,
     eps: Annotated[str | None, typer.Option(help="Budget of the adversary in pixel units: 2/255.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs, all at the network's own size.")] = None,

@@ -13,7 +13,7 @@ from robustdx.training.learner import Learner
 from robustdx.training.loaded import Training
 from robustdx.training.monitors import MONITORS, Alarm, without_images
 from robustdx.training.monitors.mode import modes_of, put_right
-from robustdx.training.protocol import Objective
+from robustdx.training.objectives import Objective
 
 RETRIES = 3
 """How often training goes back after a loss or gradient that is no number."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from robustdx.training import OBJECTIVES
-from robustdx.training.protocol import Objective
+from robustdx.training.objectives import Objective
 
 Record = dict[str, Any]
 

@@ -37,7 +37,7 @@ class Training:
     @property
     def order(self) -> Order:
         """Which images each epoch shows."""
-        return Order(self.train, self.plan.seed, self.plan.sampling, self.plan.weighting)
+        return Order(self.train, self.plan.seed, self.plan.sampling, self.plan.weighting, self.plan.effective)
 
     @property
     def batches(self) -> int:
@@ -66,7 +66,7 @@ class Training:
         """What the first so many epochs cost, in passes over images of the model's size."""
         height, width = self.size(len(self.plan.stages) - 1)
         stages = [self.plan.stage_of(epoch) for epoch in range(epochs)]
-        passes = [1 + getattr(self.plan.objective_of(s), "steps", 0) for s in stages]
+        passes = [sum(self.plan.objective_of(s).passes) for s in stages]
         pixels = [self.size(s)[0] * self.size(s)[1] for s in stages]
         shares = [self.plan.share_of(epoch) for epoch in range(epochs)]
         return round(sum(a * b * c for a, b, c in zip(passes, pixels, shares, strict=True)) * len(self.train) / (height * width))

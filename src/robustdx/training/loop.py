@@ -23,7 +23,6 @@ from robustdx.training.loaded import Training
 from robustdx.training.monitors.probe import Probe
 from robustdx.training.order import Order
 from robustdx.training.pace import Pace
-from robustdx.training.plan import CLEAN
 from robustdx.training.step import Step
 
 Watch = Callable[[str, int, int], None]
@@ -164,7 +163,7 @@ class Loop:
         plan, objective = training.plan, OBJECTIVES.name(self.attendant.objective())
         told = {"epoch": progress.epoch + 1, "size": list(size), "objective": objective, "loss": round(progress.loss / progress.batch, 6)}
         told |= training.judge(self.learner.average, self.val, size)
-        if plan.monitors and plan.eps > 0 and objective not in CLEAN:
+        if plan.monitors and plan.eps > 0 and self.attendant.objective().passes.crafting > 0:
             told |= Probe()(self.learner.model, self.val, size, plan.adversary, plan.seed, training.precision, plan.batch_size)
         return told
 

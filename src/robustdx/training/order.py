@@ -30,15 +30,17 @@ class Order:
 
     With n_c images of class c, an epoch shows a number of them proportional to n_c ** (1 - sampling), as many in all as
     the set has; and an image of class c counts proportionally to n_c ** -weighting, 1 on average. The two powers together
-    say how far classes are balanced: 0 not at all, 1 fully. Everything follows from the seed and the epoch.
+    say how far classes are balanced: 0 not at all, 1 fully. `effective` puts the effective number of images, which hardly grows
+    any more once a class is large, in place of n_c. Everything follows from the seed and the epoch.
     """
 
-    def __init__(self, dataset: Dataset, seed: int, sampling: float, weighting: float) -> None:
+    def __init__(self, dataset: Dataset, seed: int, sampling: float, weighting: float, effective: float | None = None) -> None:
         self.seed, self.length = seed, len(dataset)
         classes = classes_of(dataset)
         self.members = {c: [i for i, k in enumerate(classes) if k == c] for c in sorted(set(classes))}
-        self.quota = quotas({c: len(m) ** (1 - sampling) for c, m in self.members.items()}, self.length)
-        raw = {c: len(m) ** -weighting for c, m in self.members.items()}
+        sizes = {c: len(m) if effective is None else effective_number(len(m), effective) for c, m in self.members.items()}
+        self.quota = quotas({c: len(m) / sizes[c] ** sampling for c, m in self.members.items()}, self.length)
+        raw = {c: size**-weighting for c, size in sizes.items()}
         mean = sum(self.quota[c] * raw[c] for c in raw) / self.length
         self.weights: Tensor = torch.tensor([raw[c] / mean for c in classes])
         """(N,): what the loss of each image is multiplied by."""
@@ -64,6 +66,11 @@ class Order:
             times, place = divmod(card, len(members))
             dealt.append(Showing(members[_shuffled(len(members), self.seed, "class", c, times)[place]], times))
         return dealt
+
+
+def effective_number(images: int, effective: float) -> float:
+    """How many images a class has that are not alike: 1 + effective + .. + effective^(n - 1) (Cui et al. 2019, proposition 1)."""
+    return (1 - effective**images) / (1 - effective)
 
 
 def batches_in(images: int, size: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, final
 
 from robustdx.attacks import ATTACKS, Attack
@@ -13,10 +14,7 @@ from robustdx.models import ModelSpec
 from robustdx.threats import THREATS, Threat
 from robustdx.training import OBJECTIVES
 from robustdx.training.augment import Augment
-from robustdx.training.protocol import Objective
-
-CLEAN = ("standard", "noisy")
-"""Objectives without an adversary."""
+from robustdx.training.objectives import Objective
 
 
 @final
@@ -93,6 +91,10 @@ class HardenPlan:
     """How far rare classes are shown more often: class c is shown in proportion to n_c ** (1 - sampling)."""
     weighting: float = 0.5
     """How far rare classes count more: an image of class c counts n_c ** -weighting. With `sampling`, 1 balances fully."""
+    effective: float | None = None
+    """What n_c is for `sampling` and `weighting`, where images of a class are much alike: the effective number
+    (1 - effective ** n_c) / (1 - effective) of Cui et al. 2019 (proposition 1), who take 0.9 to 0.9999, with sampling = 0 and
+    weighting = 1. Left out, the images as counted."""
     augment: Augment = field(default_factory=Augment)
     """What changes each time an image is shown: a table; see `Augment`."""
     judge: Mapping[str, Any] | None = None
@@ -116,11 +118,15 @@ class HardenPlan:
             raise PlanError(f"model: harden begins with fresh weights, got weights={self.model.weights}: to go on from these, say start")
         if self.size_of(len(self.stages) - 1) not in (None, self.model.shape):
             raise PlanError(f"the last stage must have the model's own size, got {self.stages[-1].size}: add a stage without size")
-        for i in range(len(self.stages)):
-            self.objective_of(i)
         if not hasattr(self.stands_in, "steps"):
             raise PlanError(f"fallback must be an objective with steps, such as madry, got {self.fallback}")
         _ = self.adversary, self.judged_by
+        for i in range(len(self.stages)):
+            if self.objective_of(i).needs_eps and self.eps == 0:
+                raise PlanError(
+                    f"{self.objective_name(i)} trains against an adversary, who can do nothing with eps = 0: give one like 2/255, "
+                    "or take the objective standard"
+                )
 
     def _require_numbers(self) -> None:
         if not self.stages:
@@ -139,6 +145,9 @@ class HardenPlan:
             value = getattr(self, name)
             if value != "swa" and (not 0 <= value <= 1 or (name == "average" and value == 1)):
                 raise PlanError(f"{name} must lie between 0 and 1, got {value:g}")
+
+        if self.effective is not None and not 0 < self.effective < 1:
+            raise PlanError(f"effective must lie between 0 and 1, got {self.effective:g}: leave it out to count every image")
 
     @property
     def step_images(self) -> int:
@@ -178,8 +187,12 @@ class HardenPlan:
 
     def objective_of(self, stage: int) -> Objective:
         """What one stage lowers."""
-        objective: Objective = OBJECTIVES.parse(self.stages[stage].objective or self.objective)
-        return objective
+        return self._objectives[stage]
+
+    @cached_property
+    def _objectives(self) -> tuple[Objective, ...]:
+        """Made once: one that is wrong on purpose says so each time it is made."""
+        return tuple(OBJECTIVES.parse(stage.objective or self.objective) for stage in self.stages)
 
     def objective_name(self, stage: int) -> str:
         """What one stage lowers, by name."""

@@ -16,6 +16,7 @@ from robustdx.models import DiagnosticModel, folder, new, still, weights
 from robustdx.models.device import require_device
 from robustdx.models.precision import resolve
 from robustdx.training.loaded import Training
+from robustdx.training.objectives import require_meaning
 from robustdx.training.plan import HardenPlan
 
 
@@ -23,7 +24,7 @@ def prepare(plan: HardenPlan, *, trust_code: bool = False, device: str = "cpu") 
     """Load what a plan names.
 
     Raises:
-        PlanError, DataError, ModelError: what does not exist or does not fit.
+        PlanError, DataError, ModelError: what does not exist or does not fit, an objective without a meaning for the task.
     """
     data = with_splits(load_dataset(plan.data)).as_task(plan.task)
     for split in ("train", "val"):
@@ -34,6 +35,7 @@ def prepare(plan: HardenPlan, *, trust_code: bool = False, device: str = "cpu") 
     where = require_device(device)
     model = _begun(plan, data, trust_code)
     for stage in range(len(plan.stages)):
+        require_meaning(plan.objective_of(stage), model)
         _require_size(model, plan.size_of(stage), plan.model.source)
     return Training(plan, model, data.only("train"), data.only("val"), resolve(plan.precision, where), where, len(cut_groups(data)))
 
@@ -71,6 +73,15 @@ def _require_classes(start: str, data: Dataset) -> None:
         classes = folder.facts_of(Path(start))["classes"]
         if len(classes) == len(data.classes) and list(classes) != list(data.classes):
             raise ModelError(f"start: {start} tells apart {', '.join(classes)}, the data {', '.join(data.classes)}: both must be the same")
+
+
+def takes_size(model: DiagnosticModel, size: tuple[int, int]) -> bool:
+    """Whether the network can be shown images of that height and width."""
+    try:
+        _require_size(model, size, "")
+    except RobustdxError:
+        return False
+    return True
 
 
 def _require_size(model: DiagnosticModel, size: tuple[int, int] | None, source: str) -> None:

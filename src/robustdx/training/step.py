@@ -15,10 +15,10 @@ from robustdx.draws import Draws
 from robustdx.tensors import Images, Labels, PerImage
 from robustdx.threats import Threat
 from robustdx.training.learner import Learner
+from robustdx.training.objectives import Objective
 from robustdx.training.order import Showing, cut
 from robustdx.training.plan import HardenPlan
 from robustdx.training.precision import computing
-from robustdx.training.protocol import Objective
 
 
 @dataclass(frozen=True)
