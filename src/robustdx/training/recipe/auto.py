@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -37,7 +38,7 @@ SMALLEST = 24
 LARGE = 4 / 255
 """Budget above which training begins with half of it."""
 CLEAN, SMALL = 0.12, 0.48
-"""Shares of the work: on small clean images, where training starts from random weights, and on small attacked ones; the rest at full size."""
+"""Shares of the work on small images: clean ones, where training starts from random weights, then attacked ones; the rest at full size."""
 JUDGING = {"name": "pgd", "steps": 5, "early_stop": True}
 
 
@@ -96,7 +97,9 @@ class Auto:
             self._chose("resolution", "full size throughout", "images of half the size are too small for this network", smallest=SMALLEST)
             return None
         ratio = price.flop(self.training, STANDARD, half, self.plan.adversary) / self._flop(STANDARD, self.size)
-        why = f"a step on images of half the height and width costs {ratio:.2f} of one at full size, and most of what is learned there stays"
+        why = (
+            f"a step on images of half the height and width costs {ratio:.2f} of one at full size, and most of what is learned there stays"
+        )
         self._chose("resolution", f"{half[0]}x{half[1]} first, then {self.size[0]}x{self.size[1]}", why, cost_of_small=round(ratio, 3))
         return half
 
@@ -144,7 +147,8 @@ class Auto:
             self.work -= steps * self.batch * self._flop(candidate.objective, self.ground.size)
         chosen, p = better(self.ground, trials[0], trials[1:])
         told = {t.candidate.name: self._result(t, p.get(t.candidate.name)) for t in trials}
-        why = "no trial was above the usual choice by more than chance" if chosen is trials[0] else "its trial was above the usual one's by more than chance"
+        usual = chosen is trials[0]
+        why = "no trial was above it by more than chance" if usual else "its trial was above the usual one's by more than chance"
         self._chose(what, chosen.candidate.name, f"{why} ({len(self.ground.judged)} images held out of the training data)", **told)
         return chosen
 
@@ -155,15 +159,14 @@ class Auto:
 
     def _stages(self) -> list[dict[str, Any]]:
         """Small clean images, small attacked ones, then all of it; as many epochs of each as its share of the work holds."""
-        if self.small is None or self.plan.eps == 0:
-            shares = [(CLEAN if self.plan.start is None and self.plan.eps > 0 else 0.0, STANDARD, None), (1.0, self.objective, None)]
-            shares[-1] = (1.0 - shares[0][0], *shares[-1][1:])
-        else:
-            clean = CLEAN if self.plan.start is None else 0.0
-            shares = [(clean, STANDARD, self.small), (SMALL, self.objective, self.small), (1.0 - clean - SMALL, self.objective, None)]
-        stages = [self._stage(share, objective, size) for share, objective, size in shares if share > 0]
+        attacked = self.plan.eps > 0
+        clean = CLEAN if attacked and self.plan.start is None else 0.0
+        small = SMALL if attacked and self.small is not None else 0.0
+        stages = [self._stage(clean, STANDARD, self.small)] if clean else []
+        stages += [self._stage(small, self.objective, self.small)] if small else []
+        stages += [self._stage(1 - clean - small, self.objective, None)]
         told = {f"stage {n + 1}": stage for n, stage in enumerate(stages)}
-        self._chose("stages", f"{len(stages)}", "the easy and cheap comes first; shares of the work are fixed", **told)
+        self._chose("stages", f"{len(stages)}", "what is easy and cheap comes first; the shares of the work are fixed", **told)
         return self._eps_rises(stages)
 
     def _stage(self, share: float, objective: Words, size: tuple[int, int] | None) -> dict[str, Any]:
@@ -178,7 +181,8 @@ class Auto:
         first = next(i for i, stage in enumerate(stages) if stage["objective"] != STANDARD)
         half = {**stages[first], "epochs": round(stages[first]["epochs"] / 3, 2), "eps": self.plan.eps / 2}
         rest = {**stages[first], "epochs": round(stages[first]["epochs"] * 2 / 3, 2)}
-        self._chose("eps", "half of it first", "training against a large budget from the start often ends with one answer to all", eps=self.plan.eps)
+        why = "training that begins at a large budget often ends with one answer to all"
+        self._chose("eps", "half of it first", why, eps=self.plan.eps)
         return [*stages[:first], half, rest, *stages[first + 1 :]]
 
     def _flop(self, objective: Words, size: tuple[int, int]) -> float:
@@ -190,5 +194,5 @@ class Auto:
 
 
 def _whole(steps: float) -> int:
-    """A power of two, so that a machine that is measured a little faster tries the same."""
-    return max(SHORTEST, min(LONGEST, SHORTEST * 2 ** int(max(0.0, steps / SHORTEST)).bit_length() // 2 if steps > SHORTEST else SHORTEST))
+    """SHORTEST, twice, four times it: on a machine that is measured a little faster, the same."""
+    return SHORTEST * 2 ** int(math.log2(min(max(steps, SHORTEST), LONGEST) / SHORTEST))

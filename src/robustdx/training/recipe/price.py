@@ -17,7 +17,7 @@ from robustdx.models import DiagnosticModel
 from robustdx.tensors import Images
 from robustdx.threats import Threat
 from robustdx.training import OBJECTIVES
-from robustdx.training.loop import Training
+from robustdx.training.loaded import Training
 from robustdx.training.precision import computing
 
 COUNTED = 2
@@ -77,6 +77,6 @@ def _copy(training: Training) -> DiagnosticModel:
 def _images(training: Training, count: int, size: tuple[int, int]) -> tuple[Images, torch.Tensor]:
     """Grey noise with labels of the data: what is computed does not depend on what is seen."""
     examples = (list(training.train.examples) * count)[:count]
-    y = torch.tensor([e.label for e in examples]).nan_to_num(0) if training.train.kind == "multilabel" else torch.tensor([e.label for e in examples])
-    x = torch.rand(count, training.model.channels, *size, generator=torch.Generator().manual_seed(0), device="cpu")
+    y = torch.tensor([e.label for e in examples])
+    x = torch.rand(count, training.model.channels, *size, generator=torch.Generator().manual_seed(0))
     return x.to(training.device).contiguous(memory_format=torch.channels_last), y.to(training.device)

@@ -103,8 +103,8 @@ class Ground:
 
     def _short(self, candidate: Candidate) -> Training:
         plan = self.training.plan
-        words = {**dump(plan), "objective": dict(candidate.objective), "learning_rate": candidate.learning_rate, "stages": [dump(Stage(epochs=1))]}
-        words["model"] = {**words["model"], "size": list(self.size)}
+        words = {**dump(plan), "objective": dict(candidate.objective), "learning_rate": candidate.learning_rate}
+        words |= {"stages": [dump(Stage(epochs=1))], "model": {**words["model"], "size": list(self.size)}}
         return replace(self.training, plan=build(HardenPlan, words, where="trial"), train=self.learned, val=self.judged)
 
     def _judged(self, model: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
