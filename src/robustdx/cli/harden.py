@@ -82,7 +82,9 @@ def carry_out(plan: Any, out: Path | None, screen: Screen, *, trust_code: bool =
         return
     with screen.progress() as progress:
         loop = Loop(training, store, progress)
-        loop.read()  # before the folder is touched: an image that cannot be read leaves nothing behind
+        held = loop.read()  # before the folder is touched: an image that cannot be read leaves nothing behind
+        if not held:
+            screen.warn("decoded, the images would take more than half of the free memory: they are read from disk again and again")
         Store.open(out, told)
         loop.run(on_epoch=lambda record: screen.say(line(record)), on_event=lambda event: screen.warn(event_line(event)))
     screen.say(f"The model is in {out}: robustdx audit --model {out} --data {plan.data}")

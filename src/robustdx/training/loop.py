@@ -12,7 +12,6 @@ import torch
 
 from robustdx import models
 from robustdx.data import Dataset
-from robustdx.data.batches import decoded
 from robustdx.errors import Diverged, RunError
 from robustdx.store import Store
 from robustdx.training import OBJECTIVES, checkpoint
@@ -24,6 +23,7 @@ from robustdx.training.monitors.probe import Probe
 from robustdx.training.order import Order
 from robustdx.training.plan import CLEAN
 from robustdx.training.step import Step
+from robustdx.training.streaming import Ahead, in_memory_or_ahead
 
 Watch = Callable[[str, int, int], None]
 """Told what is being done, and how much of how much work is done, counted in passes over images of the model's size."""
@@ -58,8 +58,8 @@ class Loop:
                 f"{file} is of another network than {source} is now: remove the folder and start anew, or bring back the network it was"
             ) from error
 
-    def read(self) -> None:
-        """Read the images of the stage that comes next into memory, once. Nothing is written.
+    def read(self) -> bool:
+        """Read the images of the stage that comes next into memory, once, as far as they fit; whether all did. Nothing is written.
 
         Raises:
             ImageError: the first image that cannot be read.
@@ -67,8 +67,11 @@ class Loop:
         training = self.training
         stage = training.plan.stage_of(min(self.progress.epoch, training.plan.epochs - 1))
         if stage != self.stage:
-            self.train, self.val = self._read(training.train, stage), self._read(training.val, stage)
+            self.train = self.val = training.train  # those of the stage before are let go
+            self.val = self._read(training.val, stage)
+            self.train = self._read(training.train, stage)
             self.stage = stage
+        return not any(isinstance(d.read, Ahead) for d in (self.train, self.val))
 
     def run(self, on_epoch: Callable[[Record], None] = unheard, on_event: Callable[[Record], None] = unheard) -> None:
         """Train from where the folder stands to the end; a checkpoint after each epoch and every `keep_every` seconds.
@@ -110,6 +113,8 @@ class Loop:
             began = time.monotonic()
             if self.training.plan.monitors:
                 self.attendant.step()
+            if isinstance(self.train.read, Ahead):
+                self.train.read.expect(self.train.examples[s.index] for shown in batches[n : n + 2] for s in shown)
             progress.loss += step(self.learner, batches[n])
             progress.batch = n + 1
             progress.spent += time.monotonic() - began
@@ -174,7 +179,7 @@ class Loop:
 
     def _read(self, dataset: Dataset, stage: int) -> Dataset:
         size, channels = self.training.size(stage), self.training.model.channels
-        return decoded(dataset, size, channels, on_read=lambda n: self._tell(0.0, "reading images"))
+        return in_memory_or_ahead(dataset, size, channels, on_read=lambda n: self._tell(0.0, "reading images"))
 
     def _tell(self, share: float, what: str = "") -> None:
         """Progress: `share` is how much of the epoch under way is done."""
