@@ -24,6 +24,7 @@ from robustdx.training.order import Order
 from robustdx.training.plan import CLEAN
 from robustdx.training.step import Step
 from robustdx.training.streaming import Ahead, in_memory_or_ahead
+from robustdx.training.team import ALONE, Team
 
 Watch = Callable[[str, int, int], None]
 """Told what is being done, and how much of how much work is done, counted in passes over images of the model's size."""
@@ -36,9 +37,10 @@ def unheard(record: Record) -> None:
 class Loop:
     """One training in one folder."""
 
-    def __init__(self, training: Training, store: Store, watch: Watch, keep_every: float = 300.0) -> None:
+    def __init__(self, training: Training, store: Store, watch: Watch, keep_every: float = 300.0, team: Team = ALONE) -> None:
+        self.team = team
         self.training, self.store, self.watch, self.keep_every = training, store, watch, keep_every
-        self.learner, self.progress = training.learner(), Progress()
+        self.learner, self.progress = training.learner(team), Progress()
         self._resume()
         self.kept = time.monotonic()
         """When the last checkpoint was written."""
@@ -81,6 +83,7 @@ class Loop:
         """
         plan, device = self.training.plan, self.training.device
         checkpoint.require_room(self.store, self.learner.state(), 2 if plan.optimiser == "adamw" else 1)
+        self.team.meet()  # before anything is written: all have read the same checkpoint
         self.attendant = Attendant(self.training, self.learner, self.progress, on_event)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             if plan.monitors:
@@ -89,7 +92,8 @@ class Loop:
                 self.read()
                 if self._learned() and self._judged():
                     on_epoch(self.progress.curve[-1])
-        self._finish()
+        if self.team.leads:
+            self._finish()
 
     def _learned(self) -> bool:
         """Go through the rest of the epoch; whether it came to its end."""
@@ -125,7 +129,7 @@ class Loop:
     def _judged(self) -> bool:
         """End an epoch: its numbers, and its weights if they are the best so far; whether monitors let it stand."""
         progress, plan, began = self.progress, self.training.plan, time.monotonic()
-        progress.curve.append(self._record())
+        progress.curve.append(self.team.told(self._record() if self.team.leads else {}))
         progress.seconds.append(round(progress.spent + time.monotonic() - began, 1))
         progress.spent = 0.0
         stands = self.attendant.epoch() if plan.monitors else True
@@ -156,11 +160,14 @@ class Loop:
             progress.best_epoch, progress.best_value = progress.epoch + 1, value
 
     def _save(self) -> None:
-        checkpoint.save(self.store, self.progress, self.learner.state())
+        if self.team.leads:
+            checkpoint.save(self.store, self.progress, self.learner.state())
         self.kept = time.monotonic()
 
     def _write_curve(self) -> None:
         progress = self.progress
+        if not self.team.leads:
+            return
         self.store.write_json("times.json", {"seconds": progress.seconds})
         curve = {"chosen_by": self.training.judge.criterion, "chosen": progress.best_epoch, "epochs": progress.curve}
         self.store.write_json("curve.json", {**curve, "events": progress.care.events})

@@ -15,8 +15,11 @@ from robustdx.errors import DataError, ModelError, PlanError, RobustdxError, Wei
 from robustdx.models import DiagnosticModel, folder, new, still, weights
 from robustdx.models.device import require_device
 from robustdx.models.precision import resolve
+from robustdx.store import Store
 from robustdx.training.loaded import Training
+from robustdx.training.loop import Loop
 from robustdx.training.plan import HardenPlan
+from robustdx.training.team import Team, joined
 
 
 def prepare(plan: HardenPlan, *, trust_code: bool = False, device: str = "cpu") -> Training:
@@ -104,3 +107,9 @@ def _require_size(model: DiagnosticModel, size: tuple[int, int] | None, source: 
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise ModelError(f"{source} cannot take images of {size[0]} x {size[1]} ({reason}): leave size out of that stage") from error
+
+
+def help_train(team: Team, meeting: Path, plan: HardenPlan, trust_code: bool, folder: Path) -> None:
+    """What another process than the first does: the same training, of which it writes nothing."""
+    with joined(team, meeting):
+        Loop(prepare(plan, trust_code=trust_code), Store(folder), lambda what, done, whole: None, team=team).run()
