@@ -2,10 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -129,6 +133,50 @@ def test_a_damaged_checkpoint_is_refused(training, tmp_path):
     (store.path / checkpoint.FILE).write_bytes(b"not a checkpoint")
     with pytest.raises(RunError, match="cannot be read as a checkpoint"):
         Loop(training, store, quiet)
+
+
+def test_a_checkpoint_of_another_training_or_network_is_refused(training, tmp_path):
+    store = Store.open(tmp_path / "run", words(training))
+    with pytest.raises(Stopped):
+        Loop(training, store, stopping_after(2), keep_every=0).run()
+    other = prepare(small(seed=1))
+    beside = Store.open(tmp_path / "other", words(other))
+    shutil.copy(store.path / checkpoint.FILE, beside.path)
+    with pytest.raises(RunError, match=r"expected the checkpoint of the training in plan\.json, .* is of another"):
+        Loop(other, beside, quiet)
+    changed = replace(training, model=prepare(small(model={"source": "timm:test_resnet", "size": 20})).model)
+    with pytest.raises(RunError, match="is of another network than cnn is now"):
+        Loop(changed, store, quiet)
+
+
+def test_a_disk_without_room_for_checkpoints_is_refused_before_the_first_step(training, tmp_path, monkeypatch):
+    store = Store.open(tmp_path / "run", words(training))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**20))
+    with pytest.raises(RunError, match=r"expected \d+ MiB for checkpoints in .*, 1 MiB are free: make room or give another --out"):
+        Loop(training, store, quiet).run()
+
+
+def test_killed_inside_a_checkpoint_write_it_goes_on_from_the_one_before(finished, training, tmp_path, monkeypatch):
+    """Half of the new file lies beside its place, as a process leaves it that dies there; the old one is whole."""
+    store = Store.open(tmp_path / "run", words(training))
+    sound, writes = Path.write_bytes, iter(range(1, 100))
+
+    def half(path, data):
+        if path.name.startswith(checkpoint.FILE) and next(writes) == 4:
+            sound(path, data[: len(data) // 2])
+            raise Stopped
+        return sound(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: None)  # a dead process tidies nothing
+    with pytest.raises(Stopped):
+        Loop(training, store, quiet, keep_every=0).run()
+    monkeypatch.undo()
+    part = store.path / f"{checkpoint.FILE}.part"
+    assert 0 < part.stat().st_size < (store.path / checkpoint.FILE).stat().st_size
+    Loop(training, store, quiet, keep_every=0).run()
+    assert content(store.path) == content(finished)
+    assert not part.exists()
 
 
 def test_a_checkpoint_with_code_is_refused_and_not_run(training, tmp_path):

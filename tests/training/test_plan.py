@@ -6,9 +6,11 @@ import shutil
 import tomllib
 import warnings
 
+import numpy as np
 import pytest
 import tomli_w
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from small_training import small
 
@@ -85,12 +87,25 @@ def test_a_plan_that_means_nothing_is_refused(changes, told):
         ({"model": {"source": "timm:resnet81", "size": 20}}, ModelError, "did you mean"),
         ({"stages": [{"epochs": 1, "size": 4}, {"epochs": 1}]}, ModelError, "cannot take images of 4 x 4"),
         ({"data": "folder:nowhere"}, DataError, "nowhere"),
+        ({"batch_size": 73}, PlanError, "batch_size 73 is more than the 72 training images of synthetic: give a batch_size of about 9"),
+        ({"accumulate": 5}, PlanError, "batch_size 16 times accumulate 5 is more than the 72"),
     ],
 )
 def test_what_does_not_exist_or_fit_is_refused_before_anything_runs(changes, refusal, told):
     with pytest.raises(refusal) as came:
         prepare(small(**changes))
     assert told in str(came.value)
+
+
+def test_data_of_too_few_patients_for_a_split_are_refused_in_words(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (12, 16, 16, 3), dtype=np.uint8)
+    for i, image in enumerate(images):
+        file = tmp_path / "ab"[i % 2] / f"P{i // 4}_{i}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(file)
+    with pytest.raises(DataError) as came:
+        prepare(small(data=rf"folder:{tmp_path},patient=(P\d)_"))
+    assert "the 12 images are of 3 patients, and val is left without: give more" in str(came.value)
 
 
 def test_a_start_whose_outputs_stand_for_other_classes_is_refused(finished, tmp_path):

@@ -32,6 +32,7 @@ def harden(
     seed: Annotated[int | None, typer.Option(help="Seed of everything that is drawn.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    workers: Annotated[int, typer.Option(help="Processes that share every batch; each holds the images.")] = 1,
     trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow a model that runs code: module:callable.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and about how long; write nothing.")] = False,
 ) -> None:
@@ -59,17 +60,20 @@ def harden(
     }
     read = words.merged(read_words(plan) if plan else {}, changes)
     made: HardenPlan = build(HardenPlan, read, where=str(plan or "harden"))
-    carry_out(made, out, Screen(), trust_code=trust_code, device=device, dry_run=dry_run)
+    carry_out(made, out, Screen(), trust_code=trust_code, device=device, workers=workers, dry_run=dry_run)
 
 
-def carry_out(plan: Any, out: Path | None, screen: Screen, *, trust_code: bool = False, device: str, dry_run: bool) -> None:
+def carry_out(
+    plan: Any, out: Path | None, screen: Screen, *, trust_code: bool = False, device: str, workers: int = 1, dry_run: bool
+) -> None:
     """Run a plan with progress on the screen, or say what would run."""
     from robustdx.store import Store
-    from robustdx.training import checkpoint, estimate, prepare
+    from robustdx.training import checkpoint, estimate, prepare, team
     from robustdx.training.loop import Loop
 
     if out is None and not dry_run:
         raise PlanError("expected the folder of the run, which is missing: give --out FOLDER")
+    team.require_workers(workers, plan.batch_size, device)
     training = prepare.prepare(plan, trust_code=trust_code, device=device)
     if training.cut_groups:
         screen.warn(f"{training.cut_groups} patients or lesions lie in more than one split: validation numbers will be too good")
@@ -83,10 +87,13 @@ def carry_out(plan: Any, out: Path | None, screen: Screen, *, trust_code: bool =
         screen.say(f"Nothing to do: {out} holds this training, finished. Audit it with --model {out}")
         return
     with screen.progress() as progress:
-        loop = Loop(training, store, progress)
-        loop.read()  # before the folder is touched: an image that cannot be read leaves nothing behind
+        loop = Loop(training, store, progress, team=team.Team(0, workers))
+        held = loop.read()  # before the folder is touched: an image that cannot be read leaves nothing behind
+        if not held:
+            screen.warn("decoded, the images would take more than half of the free memory: they are read from disk again and again")
         Store.open(out, told)
-        loop.run(on_epoch=lambda record: screen.say(line(record)), on_event=lambda event: screen.warn(event_line(event)))
+        with team.led(workers, prepare.help_train, plan, trust_code, out):
+            loop.run(on_epoch=lambda record: screen.say(line(record)), on_event=lambda event: screen.warn(event_line(event)))
     screen.say(f"The model is in {out}: robustdx audit --model {out} --data {plan.data}")
 
 

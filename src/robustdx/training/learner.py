@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from robustdx.errors import Diverged
 from robustdx.models import DiagnosticModel
 from robustdx.training.plan import HardenPlan
+from robustdx.training.team import ALONE, Team
 
 State = dict[str, Any]
 
@@ -22,7 +23,10 @@ LAST = 0.25
 class Learner:
     """A model that learns, and the average of what it was: `average` is judged and saved."""
 
-    def __init__(self, model: DiagnosticModel, average: DiagnosticModel, plan: HardenPlan, steps_per_epoch: int, whole: int) -> None:
+    def __init__(
+        self, model: DiagnosticModel, average: DiagnosticModel, plan: HardenPlan, steps_per_epoch: int, whole: int, team: Team = ALONE
+    ) -> None:
+        self.team = team
         self.model, self.average, self.plan = model, average.eval(), plan
         self.average.requires_grad_(False)
         self.optimiser = _optimiser(model, plan)
@@ -43,7 +47,7 @@ class Learner:
         return self.rate * self.plan.learning_rate * (1 + math.cos(math.pi * (self.step - self.warm_up) / rest)) / 2
 
     def learn(self, losses: Iterable[Tensor]) -> float:
-        """One step against the sum of some losses, whose gradients are formed one after the other; that sum.
+        """One step against the sum of some losses, whose gradients are formed one after the other; that sum, over the whole team.
 
         Raises:
             Diverged: the sum or its gradient is not a number; no weight is changed.
@@ -53,6 +57,7 @@ class Learner:
         for loss in losses:
             loss.backward()
             value += float(loss.detach())
+        value = self._gathered(value)
         self._require_loss(value)
         self._require_gradients(self._shaped())
         for group in self.optimiser.param_groups:
@@ -61,6 +66,14 @@ class Learner:
         self.step += 1
         self._follow()
         return value
+
+    def _gathered(self, value: float) -> float:
+        """Add up what the processes of the team found: losses, returned, and gradients, in place."""
+        if self.team.size == 1:
+            return value
+        losses = torch.tensor([value], device=self.model.mean.device)
+        self.team.add_up([losses, *(p.grad for p in self.model.parameters() if p.grad is not None)])
+        return float(losses)
 
     def _require_loss(self, value: float) -> None:
         if not math.isfinite(value):

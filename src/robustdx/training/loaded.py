@@ -13,6 +13,7 @@ from robustdx.training.judge import Judge
 from robustdx.training.learner import Learner
 from robustdx.training.order import Order, batches_in
 from robustdx.training.plan import HardenPlan
+from robustdx.training.team import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class Training:
         """Steps of an epoch."""
         return batches_in(len(self.train), self.plan.step_images)
 
-    def learner(self) -> Learner:
+    def learner(self, team: Team = ALONE) -> Learner:
         """A learner before its first step."""
         model = copy.deepcopy(self.model).to(self.device).to(memory_format=torch.channels_last).train()
-        return Learner(model, copy.deepcopy(model), self.plan, self.batches, self.steps(self.plan.epochs))
+        return Learner(model, copy.deepcopy(model), self.plan, self.batches, self.steps(self.plan.epochs), team)
 
     def steps_of(self, epoch: int) -> int:
         """Steps of epoch 0, 1, 2, ...: fewer in one that is cut short."""

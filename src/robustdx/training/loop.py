@@ -12,7 +12,6 @@ import torch
 
 from robustdx import models
 from robustdx.data import Dataset
-from robustdx.data.batches import decoded
 from robustdx.errors import Diverged, RunError
 from robustdx.store import Store
 from robustdx.training import OBJECTIVES, checkpoint
@@ -24,6 +23,8 @@ from robustdx.training.monitors.probe import Probe
 from robustdx.training.order import Order
 from robustdx.training.pace import Pace
 from robustdx.training.step import Step
+from robustdx.training.streaming import Ahead, in_memory_or_ahead
+from robustdx.training.team import ALONE, Team
 
 Watch = Callable[[str, int, int], None]
 """Told what is being done, and how much of how much work is done, counted in passes over images of the model's size."""
@@ -36,9 +37,10 @@ def unheard(record: Record) -> None:
 class Loop:
     """One training in one folder."""
 
-    def __init__(self, training: Training, store: Store, watch: Watch, keep_every: float = 300.0) -> None:
+    def __init__(self, training: Training, store: Store, watch: Watch, keep_every: float = 300.0, team: Team = ALONE) -> None:
+        self.team = team
         self.training, self.store, self.watch, self.keep_every = training, store, watch, keep_every
-        self.learner, self.progress = training.learner(), Progress()
+        self.learner, self.progress = training.learner(team), Progress()
         self._resume()
         self.kept = time.monotonic()
         """When the last checkpoint was written."""
@@ -61,8 +63,8 @@ class Loop:
                 f"{file} is of another network than {source} is now: remove the folder and start anew, or bring back the network it was"
             ) from error
 
-    def read(self) -> None:
-        """Read the images of the stage that comes next into memory, once. Nothing is written.
+    def read(self) -> bool:
+        """Read the images of the stage that comes next into memory, once, as far as they fit; whether all did. Nothing is written.
 
         Raises:
             ImageError: the first image that cannot be read.
@@ -70,8 +72,11 @@ class Loop:
         training = self.training
         stage = training.plan.stage_of(self.progress.epoch)
         if stage != self.stage:
-            self.train, self.val = self._read(training.train, stage), self._read(training.val, stage)
+            self.train = self.val = training.train  # those of the stage before are let go
+            self.val = self._read(training.val, stage)
+            self.train = self._read(training.train, stage)
             self.stage = stage
+        return not any(isinstance(d.read, Ahead) for d in (self.train, self.val))
 
     def run(self, on_epoch: Callable[[Record], None] = unheard, on_event: Callable[[Record], None] = unheard) -> None:
         """Train from where the folder stands to the end; a checkpoint after each epoch and every `keep_every` seconds.
@@ -81,6 +86,7 @@ class Loop:
         """
         plan, device = self.training.plan, self.training.device
         checkpoint.require_room(self.store, self.learner.state(), 2 if plan.optimiser == "adamw" else 1)
+        self.team.meet()  # before anything is written: all have read the same checkpoint
         self.attendant = Attendant(self.training, self.learner, self.progress, on_event)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             if plan.monitors:
@@ -89,7 +95,8 @@ class Loop:
                 self.read()
                 if self._learned() and self._judged():
                     on_epoch(self.progress.curve[-1])
-        self._finish()
+        if self.team.leads:
+            self._finish()
 
     def _over(self) -> bool:
         """Whether the last step is taken: of the plan's, or of those that fit into its time."""
@@ -122,6 +129,8 @@ class Loop:
             began = time.monotonic()
             if self.training.plan.monitors:
                 self.attendant.step()
+            if isinstance(self.train.read, Ahead):
+                self.train.read.expect(self.train.examples[s.index] for shown in batches[n : n + 2] for s in shown)
             progress.loss += step(self.learner, batches[n])
             progress.batch = n + 1
             progress.spent += time.monotonic() - began
@@ -137,12 +146,12 @@ class Loop:
         """In the last stage: as many steps as fit into what is left of the time, and the learning rate falls accordingly."""
         if self.pace is not None and self._paced():
             self.pace.stepped(seconds)
-            self.learner.whole = self.pace.whole(self.learner.step, time.monotonic() - self.began)
+            self.learner.whole = self.team.told(self.pace.whole(self.learner.step, time.monotonic() - self.began))
 
     def _judged(self) -> bool:
         """End an epoch: its numbers, and its weights if they are the best so far; whether monitors let it stand."""
         progress, plan, began = self.progress, self.training.plan, time.monotonic()
-        progress.curve.append(self._record())
+        progress.curve.append(self.team.told(self._record() if self.team.leads else {}))
         progress.seconds.append(round(progress.spent + time.monotonic() - began, 1))
         if self.pace is not None:
             self.pace.judging = time.monotonic() - began
@@ -176,11 +185,14 @@ class Loop:
 
     def _save(self) -> None:
         self.progress.elapsed = time.monotonic() - self.began
-        checkpoint.save(self.store, self.progress, self.learner.state())
+        if self.team.leads:
+            checkpoint.save(self.store, self.progress, self.learner.state())
         self.kept = time.monotonic()
 
     def _write_curve(self) -> None:
         progress = self.progress
+        if not self.team.leads:
+            return
         self.store.write_json("times.json", {"seconds": progress.seconds})
         curve = {"chosen_by": self.training.judge.criterion, "chosen": progress.best_epoch, "epochs": progress.curve}
         self.store.write_json("curve.json", {**curve, "events": progress.care.events})
@@ -199,7 +211,7 @@ class Loop:
 
     def _read(self, dataset: Dataset, stage: int) -> Dataset:
         size, channels = self.training.size(stage), self.training.model.channels
-        return decoded(dataset, size, channels, on_read=lambda n: self._tell(0.0, "reading images"))
+        return in_memory_or_ahead(dataset, size, channels, on_read=lambda n: self._tell(0.0, "reading images"))
 
     def _tell(self, share: float, what: str = "") -> None:
         """Progress: `share` is how much of the epoch under way is done."""

@@ -11,13 +11,16 @@ import torch
 from robustdx.catalogue import dump, key
 from robustdx.data import Dataset, load_dataset
 from robustdx.data.split import cut_groups, with_splits
-from robustdx.errors import DataError, ModelError, RobustdxError, WeightsError
+from robustdx.errors import DataError, ModelError, PlanError, RobustdxError, WeightsError
 from robustdx.models import DiagnosticModel, folder, new, still, weights
 from robustdx.models.device import require_device
 from robustdx.models.precision import resolve
+from robustdx.store import Store
 from robustdx.training.loaded import Training
+from robustdx.training.loop import Loop
 from robustdx.training.objectives import require_meaning
 from robustdx.training.plan import HardenPlan
+from robustdx.training.team import Team, joined
 
 
 def prepare(plan: HardenPlan, *, trust_code: bool = False, device: str = "cpu") -> Training:
@@ -26,12 +29,9 @@ def prepare(plan: HardenPlan, *, trust_code: bool = False, device: str = "cpu") 
     Raises:
         PlanError, DataError, ModelError: what does not exist or does not fit, an objective without a meaning for the task.
     """
-    data = with_splits(load_dataset(plan.data)).as_task(plan.task)
-    for split in ("train", "val"):
-        if not len(data.only(split)):
-            raise DataError(f"{data.name}: expected images in the split {split}, found none: training learns on train and chooses on val")
-    if len(data.only("train")) < 2:
-        raise DataError(f"{data.name}: expected at least 2 training images, got 1: batch norm cannot learn from one")
+    loaded = load_dataset(plan.data)
+    data = with_splits(loaded).as_task(plan.task)
+    _require_images(data, plan, dealt=not loaded.splits)
     where = require_device(device)
     model = _begun(plan, data, trust_code)
     for stage in range(len(plan.stages)):
@@ -46,6 +46,28 @@ def words(training: Training) -> dict[str, Any]:
     start = training.plan.start
     begun = {} if start is None else {"start_sha256": sha256(_weights_file(start).read_bytes()).hexdigest()}
     return {**dump(training.plan), **begun, "precision": training.precision, "images_key": key(images)}
+
+
+def _require_images(data: Dataset, plan: HardenPlan, dealt: bool) -> None:
+    """Refuse data without images to learn from or to choose by, or with fewer than a step shows."""
+    for split in ("train", "val"):
+        if not len(data.only(split)) and dealt:
+            groups = len({e.patient or e.id for e in data.examples})
+            what = data.groups if data.grouped else "images"
+            raise DataError(
+                f"{data.name}: expected enough {what} for the splits train, val and test, which never share one; the {len(data)} images "
+                f"are of {groups} {what}, and {split} is left without: give more (a few dozen at least), or a split of your own"
+            )
+        if not len(data.only(split)):
+            raise DataError(f"{data.name}: expected images in the split {split}, found none: training learns on train and chooses on val")
+    images = len(data.only("train"))
+    if images < 2:
+        raise DataError(f"{data.name}: expected at least 2 training images, got 1: batch norm cannot learn from one")
+    if plan.step_images > images:
+        asked = f"batch_size {plan.batch_size}" + (f" times accumulate {plan.accumulate}" if plan.accumulate > 1 else "")
+        raise PlanError(
+            f"{asked} is more than the {images} training images of {data.name}: give a batch_size of about {max(2, images // 8)}"
+        )
 
 
 def _begun(plan: HardenPlan, data: Dataset, trust_code: bool) -> DiagnosticModel:
@@ -96,3 +118,9 @@ def _require_size(model: DiagnosticModel, size: tuple[int, int] | None, source: 
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise ModelError(f"{source} cannot take images of {size[0]} x {size[1]} ({reason}): leave size out of that stage") from error
+
+
+def help_train(team: Team, meeting: Path, plan: HardenPlan, trust_code: bool, folder: Path) -> None:
+    """What another process than the first does: the same training, of which it writes nothing."""
+    with joined(team, meeting):
+        Loop(prepare(plan, trust_code=trust_code), Store(folder), lambda what, done, whole: None, team=team).run()

@@ -37,18 +37,18 @@ class Step:
     def __call__(self, learner: Learner, shown: Sequence[Showing]) -> float:
         """Take the step; the mean weighted loss before it."""
         # Dropout and the like draw from the global stream: seeded by the step, so that it does not matter where a run was resumed.
-        torch.manual_seed(_number(self.plan.seed, learner.step))
+        torch.manual_seed(_number(self.plan.seed, learner.step) + learner.team.rank)
         return learner.learn(self._losses(learner, shown))
 
     def _losses(self, learner: Learner, shown: Sequence[Showing]) -> Iterator[Tensor]:
         """The mean weighted loss in parts, one for each batch that is held at a time."""
         for part in cut(shown, self.plan.accumulate):
-            yield self._loss(learner, part).sum() / len(shown)
+            yield self._loss(learner, learner.team.part(part)).sum() / len(shown)
 
     def _loss(self, learner: Learner, shown: Sequence[Showing]) -> PerImage:
         draws = Draws(self.plan.seed, tuple(f"{self.train.examples[s.index].id}@{s.times}" for s in shown))
         x, y = self._batch(learner, shown, draws)
-        with computing(learner.model, self.precision):
+        with computing(learner.model, self.precision), learner.team.normalising():
             losses = self.objective(learner.model, x, y, self.threat, draws.fork("objective"))
         return losses * self.weights[[s.index for s in shown]].to(losses.device)
 
