@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +14,9 @@ import typer
 from robustdx.cli import app
 from robustdx.cli.screen import Screen
 from robustdx.errors import PlanError
+
+PACE = 3600.0
+"""Seconds over which the pace of a training is taken: one step may take minutes, and judging an epoch is no step."""
 
 
 @app.command()
@@ -31,6 +38,12 @@ def harden(
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow a model that runs code: module:callable.")] = False,
+    compare: Annotated[
+        str | None, typer.Option(help="Network to compare with: a run folder, or timm:NAME,weights=FILE. Left out, the one of --start.")
+    ] = None,
+    no_audit: Annotated[bool, typer.Option("--no-audit", help="Leave out the quick audit on validation images at the end.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write each epoch for TensorBoard, to OUT/tensorboard.")] = False,
+    mlflow: Annotated[str | None, typer.Option(help="Tell each epoch to MLflow: the address of a server, or a folder.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and about how long; write nothing.")] = False,
 ) -> None:
     """Train a network on labelled images, plainly or against an adversary.
@@ -57,35 +70,109 @@ def harden(
     }
     read = words.merged(read_words(plan) if plan else {}, changes)
     made: HardenPlan = build(HardenPlan, read, where=str(plan or "harden"))
-    carry_out(made, out, Screen(), trust_code=trust_code, device=device, dry_run=dry_run)
+    ending = {"audit": not no_audit, "compare": words.network(compare) if compare else None, "trust_code": trust_code}
+    follow = {"tensorboard": tensorboard, "mlflow": mlflow}
+    carry_out(made, out, Screen(), trust_code=trust_code, device=device, dry_run=dry_run, ending=ending, follow=follow)
 
 
-def carry_out(plan: Any, out: Path | None, screen: Screen, *, trust_code: bool = False, device: str, dry_run: bool) -> None:
+def carry_out(
+    plan: Any,
+    out: Path | None,
+    screen: Screen,
+    *,
+    device: str,
+    dry_run: bool,
+    trust_code: bool = False,
+    ending: Mapping[str, Any] = MappingProxyType({}),
+    follow: Mapping[str, Any] = MappingProxyType({"tensorboard": False, "mlflow": None}),
+) -> None:
     """Run a plan with progress on the screen, or say what would run."""
+    from robustdx.hardening import Ending
     from robustdx.store import Store
-    from robustdx.training import checkpoint, estimate, prepare
-    from robustdx.training.loop import Loop
+    from robustdx.training import checkpoint, estimate, prepare, tracking
 
     if out is None and not dry_run:
         raise PlanError("expected the folder of the run, which is missing: give --out FOLDER")
-    training = prepare.prepare(plan, trust_code=trust_code, device=device)
+    tracking.require(**follow)
+    training, after = prepare.prepare(plan, trust_code=trust_code, device=device), Ending(**ending)
     if training.cut_groups:
         screen.warn(f"{training.cut_groups} patients or lesions lie in more than one split: validation numbers will be too good")
     if out is None or dry_run:
-        screen.say(estimate.outlook(training))
+        screen.say(f"{estimate.outlook(training)}\n{after.told(training)}")
         return
     store, told = Store(out), prepare.words(training)
     store.require(told)
-    if store.whole:
+    if after.done(training, out):
         checkpoint.remove(store)  # of a process that died between its last two steps
+        _follow_finished(store, told, follow)
         screen.say(f"Nothing to do: {out} holds this training, finished. Audit it with --model {out}")
         return
+    command = tracking.written_down(["robustdx", *sys.argv[1:]])
+    if not store.whole:
+        _train(training, store, told, screen, follow, lambda: after.begin(training, out, command))
+    else:
+        after.begin(training, out, command)
+        _follow_finished(store, told, follow)
     with screen.progress() as progress:
-        loop = Loop(training, store, progress)
+        results = after.finish(training, out, command, progress)
+    if results is not None:
+        screen.say(f"A quick audit on validation images (report: {out / 'audit' / 'report.html'}):")
+        screen.results(results)
+    screen.say(f"The model is in {out}, its card in {out / 'README.md'}. On the test images: robustdx audit --model {out}")
+
+
+def _train(
+    training: Any, store: Any, told: Mapping[str, Any], screen: Screen, follow: Mapping[str, Any], begin: Callable[[], None]
+) -> None:
+    """The loop, with its progress on the screen and wherever else it is followed."""
+    from robustdx.store import Store
+    from robustdx.training import tracking
+    from robustdx.training.loop import Loop
+
+    with screen.progress(PACE, counted=False) as progress:
+        bar = Bar(progress)
+        loop = Loop(training, store, bar)
         loop.read()  # before the folder is touched: an image that cannot be read leaves nothing behind
-        Store.open(out, told)
-        loop.run(on_epoch=lambda record: screen.say(line(record)))
-    screen.say(f"The model is in {out}: robustdx audit --model {out} --data {plan.data}")
+        Store.open(store.path, told)
+        begin()
+        before = loop.progress.curve
+        bar.last = before[-1] if before else {}
+        with tracking.following(store, told, before, **follow) as tracker:
+
+            def on_epoch(record: dict[str, Any]) -> None:
+                bar.last = record
+                tracker.epoch(record)
+                screen.say(line(record))
+
+            loop.run(on_epoch=on_epoch)
+
+
+def _follow_finished(store: Any, told: Mapping[str, Any], follow: Mapping[str, Any]) -> None:
+    """Tell the epochs of a training that is over to whoever is to follow it now."""
+    from robustdx.training import tracking
+
+    if any(follow.values()):
+        with tracking.following(store, told, store.read_json("curve.json")["epochs"], **follow):
+            pass
+
+
+@dataclass
+class Bar:
+    """The progress line: what is being done, and how good the last epoch was."""
+
+    tell: Callable[[str, int, int], None]
+    last: Mapping[str, Any] = field(default_factory=dict)
+    """The record of the last epoch."""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self.tell(f"{what}{self.standing()}", done, total)
+
+    def standing(self) -> str:
+        """Balanced accuracy on the validation images after the last epoch, or accuracy where there is none."""
+        key = "balanced_accuracy" if "balanced_accuracy" in self.last else "accuracy"
+        known = {name: self.last.get(prefix + key) for name, prefix in (("clean", ""), ("robust", "robust_"))}
+        said = ", ".join(f"{name} {value:.3f}" for name, value in known.items() if value is not None)
+        return f": {said}" if said else ""
 
 
 def line(record: dict[str, Any]) -> str:

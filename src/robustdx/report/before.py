@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -23,6 +23,8 @@ from robustdx.store import Store
 BEFORE = "before"
 """The folder of the first network's audit, inside that of the hardened one's."""
 METRICS = {"balanced_accuracy": "Balanced accuracy", "accuracy": "Accuracy"}
+HEADER = ("metric", "threat", "eps_255", "before", "after", "difference", "low", "high", "p_holm", "images")
+"""Columns of tables/before.csv."""
 SMALLEST = 0.001
 SURE = 1 - LEVEL
 
@@ -53,7 +55,9 @@ class Change:
     def words(self) -> tuple[str, str, str, str, str]:
         """Before, after, the difference in points, its interval, and p."""
         d, sign = self.difference, "+" if self.difference.value >= 0 else "\N{MINUS SIGN}"
-        ends = f"{100 * d.low:+.1f} to {100 * d.high:+.1f}".replace("-", "\N{MINUS SIGN}") if d.low is not None and d.high is not None else ""
+        ends = (
+            f"{100 * d.low:+.1f} to {100 * d.high:+.1f}".replace("-", "\N{MINUS SIGN}") if d.low is not None and d.high is not None else ""
+        )
         points = f"{sign}{abs(100 * d.value):.1f}"
         return f"{100 * self.before:.1f}", f"{100 * self.after:.1f}", points, ends, p_text(self.p)
 
@@ -127,7 +131,9 @@ def _changes(budget: tuple[str, float], first: Evidence, second: Evidence, f: Fi
     return [_change(metric, budget, numbers, values, groups) for metric in METRICS if numbers[0][metric].defined]
 
 
-def _change(metric: str, budget: tuple[str, float], numbers: Sequence[Mapping[str, Any]], values: Sequence[Mapping[str, Floats]], groups: Any) -> Change:
+def _change(
+    metric: str, budget: tuple[str, float], numbers: Sequence[Mapping[str, Any]], values: Sequence[Mapping[str, Floats]], groups: Any
+) -> Change:
     first, second = (n[metric] for n in numbers)
     low, high = _limits(second.values - first.values, len(np.unique(groups)))
     test = permutation_test(values[1][metric], values[0][metric], groups.tolist())
@@ -170,12 +176,9 @@ def _told(found: Sequence[Change]) -> list[str]:
 
 def _sentence(c: Change) -> str:
     where = f"At {c.budget}" if c.eps else "Not attacked"
-    before, after, points, ends, p = c.words()
+    _, _, points, ends, p = c.words()
     spread = f"{points} points, 95{NBSP}% interval {ends}, p {p if p.startswith('<') else f'= {p}'}"
-    if not c.surely:
-        verdict = "a difference that may be chance"
-    else:
-        verdict = "better" if c.difference.value > 0 else "worse"
+    verdict = "a difference that may be chance" if not c.surely else "better" if c.difference.value > 0 else "worse"
     return f"{where}, {METRICS[c.metric].lower()} was {percent(c.before)} before and is {percent(c.after)} after ({spread}): {verdict}."
 
 
@@ -185,7 +188,9 @@ def _sizes(f: Findings, first: Findings) -> list[str]:
     if ours == theirs:
         return []
     told = [" x ".join(map(str, size or [])) for size in (theirs, ours)]
-    return [f"The first network sees images of {told[0]} pixels, the hardened one of {told[1]}: the same budget is not quite the same change."]
+    return [
+        f"The first network sees images of {told[0]} pixels, the hardened one of {told[1]}: the same budget is not quite the same change."
+    ]
 
 
 def rows(c: Comparison) -> list[tuple[str, list[tuple[str, ...]]]]:
@@ -202,3 +207,11 @@ def caption(c: Comparison) -> str:
         f"In percent, on the same {count(c.images)} images attacked in the same way; differences in points with 95{NBSP}% intervals "
         f"(bootstrap over {over}); p of a paired permutation test over {c.groups}, corrected for all rows (Holm)."
     )
+
+
+def table_rows(c: Comparison) -> Iterator[tuple[Any, ...]]:
+    """tables/before.csv: a row for each budget and metric."""
+    for change in c.changes:
+        d = change.difference
+        numbers = (f"{v:.6g}" for v in (change.before, change.after, d.value, d.low, d.high, change.p) if v is not None)
+        yield change.metric, change.threat, f"{change.eps * 255:.6g}", *numbers, c.images

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -18,6 +19,8 @@ from robustdx.training.loop import Training
 DEALT = "by robustdx, whole {groups}, class by class: 70 % train, 15 % val, 15 % test"
 CARVED = "train and test as the data have them; val was taken out of train by robustdx, whole {groups}"
 OWN = "as the data have them"
+LICENCES = {"synthetic": "none is needed: robustdx draws the images itself"}
+"""What the readers know of it, by the kind of source."""
 UNKNOWN_LICENCE = "not known to robustdx: see its source"
 
 
@@ -56,7 +59,7 @@ def described(source: str, task: str, cut_groups: int) -> dict[str, Any]:
         "grouped": data.grouped,
         "cut_groups": cut_groups,
         "how_split": _how_split(raw, data),
-        "licence": UNKNOWN_LICENCE,
+        "licence": LICENCES.get(re.split("[:,]", source)[0], UNKNOWN_LICENCE),
         "splits": {split: _counted(part) for split, part in parts.items()},
     }
 

@@ -14,13 +14,29 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from robustdx.report.before import METRICS, caption, comparison, rows
 from robustdx.report.findings import estimate, read
 from robustdx.report.hardening import facts
-from robustdx.report.hardening.curve import said
-from robustdx.report.hardening.hardened import AUDIT, Hardened
-from robustdx.report.numbers import NBSP, percent, with_interval
+from robustdx.report.hardening.curve import picture, said, table
+from robustdx.report.hardening.hardened import AUDIT, CARD, Hardened
+from robustdx.report.hardening.hardened import read as read_folder
+from robustdx.report.numbers import NBSP, percent, plural, with_interval
+from robustdx.store import Store
 
 NUMBERS = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
 CHOICES = "recipe.json"
 """Where a recipe tells what it chose and why: {"choices": [{"what": ..., "chosen": ..., "because": ...}]}."""
+
+
+def write_cards(folder: Path) -> Path:
+    """Write curve.png, curve.csv, data_card.md and, last, README.md into the folder of a training, from what lies there alone.
+
+    Raises:
+        RunError: the training is not finished, or the disk refuses.
+    """
+    store, h = Store(Path(folder)), read_folder(folder)
+    store.write_bytes("curve.png", picture(h))
+    store.write_text("curve.csv", table(h))
+    store.write_text("data_card.md", data_card(h))
+    store.write_text(CARD, model_card(h))
+    return store.path / CARD
 
 
 def model_card(h: Hardened) -> str:
@@ -58,7 +74,9 @@ def data_card(h: Hardened) -> str:
     wholes = [["images", *(f"{s['images']:,}" for s in splits.values())]]
     if h.data["grouped"]:
         wholes.append([h.data["groups"], *(f"{s['groups']:,}" for s in splits.values())])
-    return _template("data_card").render(h=h, facts=facts.of_data(h), splits=list(splits), rows=counted + wholes, left_out=facts.left_out(h))
+    return _template("data_card").render(
+        h=h, facts=facts.of_data(h), splits=list(splits), rows=counted + wholes, left_out=facts.left_out(h)
+    )
 
 
 def _numbers(h: Hardened) -> Iterator[tuple[str, str, str]]:
@@ -88,15 +106,15 @@ def _audited(h: Hardened) -> dict[str, Any] | None:
         return None
     f = read(folder)
     compared = comparison(folder, f)
-    told = [f"{f.clean['images']} {f.split} images, {facts.attacks_of(f)}."]
+    told = [f"{plural(f.clean['images'], 'validation image' if f.split == 'val' else f'{f.split} image')}, {facts.attacks_of(f)}."]
     if compared and compared.changes:
         heads = ["", *(f"{name}, {what}" for name in METRICS.values() for what in ("before", "after", "difference", "p"))]
-        table = [[budget, *(text for words in each for text in _side_by_side(words))] for budget, each in rows(compared)]
-        return {"told": [*told, f"Before: {compared.about}."], "heads": heads, "rows": table, "caption": caption(compared)}
+        lines = [[budget, *(text for words in each for text in _side_by_side(words))] for budget, each in rows(compared)]
+        return {"told": [*told, f"Before: {compared.about}."], "heads": heads, "rows": lines, "caption": caption(compared)}
     cells = [("not attacked", f.clean), *((facts.budget(t, e), c) for t in f.threats for e, c in f.curve(t))]
-    table = [[where, *(with_interval(e) if (e := estimate(cell, m)) else "" for m in METRICS)] for where, cell in cells]
+    lines = [[where, *(with_interval(e) if (e := estimate(cell, m)) else "" for m in METRICS)] for where, cell in cells]
     why = [f"{compared.about[:1].upper()}{compared.about[1:]}."] if compared else []
-    return {"told": [*told, *why], "heads": ["", *METRICS.values()], "rows": table, "caption": f"In brackets: 95{NBSP}% intervals."}
+    return {"told": [*told, *why], "heads": ["", *METRICS.values()], "rows": lines, "caption": f"In brackets: 95{NBSP}% intervals."}
 
 
 def _side_by_side(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -117,7 +135,14 @@ def _choices(h: Hardened) -> list[str]:
 
 @cache
 def _environment() -> Environment:
-    made = Environment(loader=PackageLoader("robustdx.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    made = Environment(
+        loader=PackageLoader("robustdx.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
     made.filters.update(md=markdown, yaml=lambda value: json.dumps(value, ensure_ascii=False))  # JSON is YAML
     return made
 

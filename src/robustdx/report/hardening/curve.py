@@ -72,7 +72,9 @@ def _accuracies(axes: Axes, h: Hardened) -> None:
     axes.axhline(h.chance, color=CHANCE, linestyle=(0, (1, 2)), linewidth=1.2, label=f"guessing, balanced ({100 * h.chance:.0f} %)")
     if (value := h.chosen.get(h.criterion)) is not None:
         label = f"chosen: epoch {h.chosen['epoch']}, {100 * value:.1f} %"
-        axes.plot(h.chosen["epoch"], value, "o", markersize=13, markerfacecolor="none", markeredgecolor=WORST, markeredgewidth=2, label=label)
+        axes.plot(
+            h.chosen["epoch"], value, "o", markersize=13, markerfacecolor="none", markeredgecolor=WORST, markeredgewidth=2, label=label
+        )
     axes.set_ylim(-0.02, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(axis="y", color="#e4e7ea")
@@ -99,7 +101,9 @@ def _marks(axes: Axes, h: Hardened, *, numbered: bool) -> None:
         axes.axvline(event["epoch"], color=SEEN, linestyle=(0, (4, 2)), linewidth=1.2)
         if numbered:
             height = 1.0 - 0.05 * ((n - 1) % 3)  # several in one epoch stand below one another
-            axes.text(event["epoch"], height, f" {n}", color=SEEN, transform=axes.get_xaxis_transform(), fontsize=10, fontweight="bold", va="top")
+            axes.text(
+                event["epoch"], height, f" {n}", color=SEEN, transform=axes.get_xaxis_transform(), fontsize=10, fontweight="bold", va="top"
+            )
 
 
 def _captions(h: Hardened) -> Iterator[str]:

@@ -10,8 +10,10 @@ from robustdx.report.findings import Findings
 from robustdx.report.hardening.hardened import Hardened, Record
 from robustdx.report.numbers import TIMES, count, duration, eps_text, joined, percent, plural, shown, threat_name
 
-WITHOUT_ADVERSARY = ("standard",)
+WITHOUT_ADVERSARY = ("standard", "noisy")
 """Objectives that meet no adversary: the budget of the plan says nothing about them."""
+SLACK = 0.02
+"""So little above guessing is nothing."""
 
 
 def name(h: Hardened) -> str:
@@ -26,11 +28,11 @@ def headline(h: Hardened) -> str:
     what = f"{name(h)} {purpose(h)}"
     if clean is None:
         return f"{what}."
-    words = key.replace("_", " ")
+    start = f"{what}. On the validation images its {key.replace('_', ' ')} is {percent(clean)}"
+    weak = " That is hardly better than guessing: do not use it." if key == "balanced_accuracy" and clean < h.chance + SLACK else ""
     if robust is None:
-        return f"{what}. On the validation images its {words} is {percent(clean)}; no attack was tried while it was trained."
-    attack = told(h.plan["judge"])
-    return f"{what}. On the validation images its {words} is {percent(clean)}, and {percent(robust)} under {attack} at {_eps(h)}."
+        return f"{start}; no attack was tried while it was trained.{weak}"
+    return f"{start}, and {percent(robust)} under {told(h.plan['judge'])} at {_eps(h)}.{weak}"
 
 
 def purpose(h: Hardened) -> str:
@@ -46,7 +48,8 @@ def trained(h: Hardened) -> str:
     """The images it learned from."""
     own, rest = h.data["splits"]["train"], h.data["splits"]["val"]
     groups = f" of {count(own['groups'])} {h.data['groups']}" if own["groups"] is not None else ""
-    said = f"{plural(own['images'], 'training image')}{groups} of {h.data['name']}; {plural(rest['images'], 'validation image')} chose the epoch."
+    said = f"{plural(own['images'], 'training image')}{groups} of {h.data['name']}; "
+    said += f"{plural(rest['images'], 'validation image')} chose the epoch."
     cut = h.data["cut_groups"]
     warned = f" {count(cut)} {h.data['groups']} lie in more than one split, so that all numbers here are too good." if cut else ""
     return said + warned
@@ -55,26 +58,34 @@ def trained(h: Hardened) -> str:
 def origin(h: Hardened) -> list[str]:
     """Where the weights began, and through which stages they went."""
     start = h.plan.get("start")
-    begun = f"Training started from {start} (SHA-256 {h.plan.get('start_sha256', 'not known')})." if start else "Training started from random weights."
+    begun = (
+        f"Training started from {start} (SHA-256 {h.plan.get('start_sha256', 'not known')})."
+        if start
+        else "Training started from random weights."
+    )
     return [begun, *(_stage(h, n, s) for n, s in enumerate(h.plan["stages"], start=1))]
 
 
 def adversary(h: Hardened) -> list[str]:
     """What the adversary of the training may do."""
     if set(h.objectives) <= set(WITHOUT_ADVERSARY):
-        return ["None: it was trained plainly, on the images as they are, and should be expected to fall to any attack."]
-    said = f"Every pixel may change by at most {_eps(h)}" if h.plan["threat"] == "linf" else f"The whole change may have an L2 length of at most {_eps(h)}"
-    return [f"{said}, with pixels in [0, 1]; nothing is promised beyond it, nor against other changes of an image."]
+        return [f"None ({joined(h.objectives)}): no adversary took part in the training, so expect it to fall to any attack."]
+    eps = eps_text(h.plan["threat"], h.plan["eps"])
+    linf = f"Every pixel may change by at most {eps} (L∞)"
+    said = linf if h.plan["threat"] == "linf" else f"The whole change may have a Euclidean length (L2) of at most {eps}"
+    return [f"{said}, with pixels from 0 to 1; nothing is promised beyond it, nor against other changes of an image."]
 
 
 def chosen(h: Hardened) -> str:
     """How the epoch was chosen."""
     words = h.criterion.removeprefix("robust_").replace("_", " ")
     attacked = f" under {told(h.plan['judge'])} at {_eps(h)}" if h.plan.get("judge") else ""
-    average = f" of the moving average of the weights (EMA, {h.plan['average']:g})" if h.plan.get("average") else ""
+    average = (
+        f" What is judged and kept is the moving average of the weights (EMA, {h.plan['average']:g})." if h.plan.get("average") else ""
+    )
     return (
-        f"After every epoch the validation images were judged; the epoch with the best {words}{attacked}{average} was kept: "
-        f"epoch {h.chosen['epoch']} of {len(h.epochs)}, among those of the last stage."
+        f"After every epoch the validation images were judged; the epoch with the best {words}{attacked} was kept: "
+        f"epoch {h.chosen['epoch']} of {len(h.epochs)}, among those of the last stage.{average}"
     )
 
 
@@ -129,7 +140,11 @@ def of_data(h: Hardened) -> list[tuple[str, str]]:
 
 def left_out(h: Hardened) -> list[str]:
     """What of the data the training did not use."""
-    said = [f"{split}: {plural(s['images'], 'image')} listed and counted above, but never opened." for split, s in h.data["splits"].items() if split not in ("train", "val")]
+    said = [
+        f"{split}: {plural(s['images'], 'image')} listed and counted above, but never opened."
+        for split, s in h.data["splits"].items()
+        if split not in ("train", "val")
+    ]
     blank = sum(s["not_annotated"] for split, s in h.data["splits"].items() if split in ("train", "val"))
     if blank:
         said.append(f"{plural(blank, 'label')} that were not annotated: the finding counts neither as present nor as absent there.")
@@ -163,7 +178,8 @@ def _eps(h: Hardened) -> str:
 def _stage(h: Hardened, n: int, stage: Record) -> str:
     size = stage.get("size") or h.model["size"]
     pixels = f" {TIMES} ".join(map(str, size if isinstance(size, Sequence) else (size, size)))
-    return f"Stage {n}: {plural(stage['epochs'], 'epoch')} of {told(stage.get('objective') or h.plan['objective'])}, images of {pixels} pixels."
+    objective = told(stage.get("objective") or h.plan["objective"])
+    return f"Stage {n}: {plural(stage['epochs'], 'epoch')} of {objective}, images of {pixels} pixels."
 
 
 def _rarest(h: Hardened) -> tuple[str, int] | None:
