@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -93,8 +93,8 @@ def changes(after: Path, before: Path, f: Findings) -> list[Change]:
     """Every budget that both networks met, the images as they came first; p-values corrected over all of them."""
     ours, theirs = _by_budget(after, f.split), _by_budget(before, f.split)
     found = [c for budget in ours if budget in theirs for c in _changes(budget, theirs[budget], ours[budget], f)]
-    corrected = holm([c.p for c in found]) if found else []
-    return [Change(c.metric, c.threat, c.eps, c.before, c.after, c.difference, float(p)) for c, p in zip(found, corrected, strict=True)]
+    corrected = holm([c.p for c in found])
+    return [replace(c, p=float(p)) for c, p in zip(found, corrected, strict=True)]
 
 
 def p_text(p: float) -> str:

@@ -82,8 +82,8 @@ def data_card(h: Hardened) -> str:
 def _numbers(h: Hardened) -> Iterator[tuple[str, str, str]]:
     """The chosen epoch in numbers, clean and attacked."""
     for key, name in NUMBERS.items():
-        clean, robust = h.chosen.get(key), h.chosen.get(f"robust_{key}")
-        yield name, *(percent(value) if value is not None else "not judged" for value in (clean, robust))
+        clean, robust = (percent(value) if (value := h.chosen.get(k)) is not None else "not judged" for k in (key, f"robust_{key}"))
+        yield name, clean, robust
 
 
 def _index(h: Hardened) -> Iterator[dict[str, Any]]:
