@@ -78,7 +78,7 @@ def test_everything_is_there_and_test_images_were_not_opened(hardened):
 def test_the_audit_at_the_end_compares_with_the_start(hardened, plain):
     card = (hardened / "README.md").read_text()
     assert f"Before: the network that training started from, {plain}." in card
-    assert "| Balanced accuracy, before |" in card
+    assert "| balanced accuracy, L∞ 2/255 |" in card
     assert "Before and after hardening" in (hardened / "audit" / "report.html").read_text()
     ids = [json.loads((hardened / "audit" / place / "plan.json").read_text())["images_key"] for place in (".", "before")]
     assert ids[0] == ids[1]  # the very same images

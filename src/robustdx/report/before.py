@@ -177,7 +177,7 @@ def _told(found: Sequence[Change]) -> list[str]:
 def _sentence(c: Change) -> str:
     where = f"At {c.budget}" if c.eps else "Not attacked"
     _, _, points, ends, p = c.words()
-    spread = f"{points} points, 95{NBSP}% interval {ends}, p {p if p.startswith('<') else f'= {p}'}"
+    spread = f"{points} points, {ends}, p {p if p.startswith('<') else f'= {p}'}"
     verdict = "a difference that may be chance" if not c.surely else "better" if c.difference.value > 0 else "worse"
     return f"{where}, {METRICS[c.metric].lower()} was {percent(c.before)} before and is {percent(c.after)} after ({spread}): {verdict}."
 

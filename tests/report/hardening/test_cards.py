@@ -82,7 +82,8 @@ def test_the_quick_audit_is_told_with_before_and_after(tmp_path):
     (audit / "run.json").write_text(json.dumps(run))
     text = model_card(read(folder))
     assert "Before: the network that training started from, runs/plain." in text
-    assert "Accuracy, before | Accuracy, after | Accuracy, difference | Accuracy, p |" in text
+    assert "|  | before | after | difference | p |" in text
+    assert "| balanced accuracy, L∞ 2/255 |" in text
 
 
 def test_names_set_no_table_and_no_link(tmp_path):

@@ -108,8 +108,13 @@ def _audited(h: Hardened) -> dict[str, Any] | None:
     compared = comparison(folder, f)
     told = [f"{plural(f.clean['images'], 'validation image' if f.split == 'val' else f'{f.split} image')}, {facts.attacks_of(f)}."]
     if compared and compared.changes:
-        heads = ["", *(f"{name}, {what}" for name in METRICS.values() for what in ("before", "after", "difference", "p"))]
-        lines = [[budget, *(text for words in each for text in _side_by_side(words))] for budget, each in rows(compared)]
+        heads = ["", "before", "after", "difference", "p"]
+        named = [
+            (f"{metric.lower()}, {budget}", words)
+            for budget, each in rows(compared)
+            for metric, words in zip(METRICS.values(), each, strict=True)
+        ]
+        lines = [[name, *_side_by_side(words)] for name, words in named]
         return {"told": [*told, f"Before: {compared.about}."], "heads": heads, "rows": lines, "caption": caption(compared)}
     cells = [("not attacked", f.clean), *((facts.budget(t, e), c) for t in f.threats for e, c in f.curve(t))]
     lines = [[where, *(with_interval(e) if (e := estimate(cell, m)) else "" for m in METRICS)] for where, cell in cells]
