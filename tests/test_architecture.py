@@ -17,7 +17,7 @@ FLOORS = {
     4: ("training",),
     5: ("auditing",),
     6: ("report", "selftest"),
-    7: ("api", "cli", "__init__", "demo"),
+    7: ("api", "cli", "__init__", "demo", "hardening"),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 WITHOUT_TORCH = ("records", "store", "metrics", "report", "errors", "catalogue")

@@ -34,7 +34,7 @@ def planned(name: str, data: str, work: str, seed: int) -> Recipe:
     each = flop(training, objective, training.model.size, training.plan.adversary) * len(training.train)
     allowed = read_budget(work).flop
     assert allowed is not None
-    return Recipe(build(HardenPlan, plan(data, objective, round(allowed / each, 2), seed), where=name), (), None)
+    return Recipe(build(HardenPlan, plan(data, objective, round(allowed / each, 2), seed), where=name), ())
 
 
 def train(name: str, data: str, work: str, seed: int, out: Path) -> None:

@@ -29,6 +29,7 @@ from robustdx.errors import ModelError
 from robustdx.models import DiagnosticModel, ModelSpec
 from robustdx.models.trial import require_sound
 from robustdx.report.alarms import write_alarm_report
+from robustdx.report.before import BEFORE
 from robustdx.report.certificate import write_certificate
 from robustdx.report.page import write_report
 from robustdx.report.proof import EMPIRICAL
@@ -80,18 +81,25 @@ def audit(
     return run(ready, Path(out), command="robustdx.audit(network, dataset, ...)", progress=progress)
 
 
-def run(ready: Audit, out: Path, *, command: str, progress: Progress | None = None) -> dict[str, Any]:
+def run(
+    ready: Audit, out: Path, *, command: str, progress: Progress | None = None, before: Audit | None = None, about: str = ""
+) -> dict[str, Any]:
     """Run or go on with an audit that is loaded, write its report, and return results.json.
 
-    Every image is read before the folder is touched, so that one that cannot be read leaves nothing behind.
+    Every image is read before the folder is touched, so that one that cannot be read leaves nothing behind. `before` is the same
+    audit of the network before hardening, which goes first, into a folder of its own; `about` says which network that is, or why
+    there is none.
     """
     words, tell = prepare.words(ready), progress or (lambda what, done, total: None)
-    if not finished(ready, out):
+    if not finished(ready, out, before=before):
         Store(out).require(words)
         ready = ready.read(tell)
         store = Store.open(out, words)
-        store.write_json("run.json", prepare.facts(ready, command))
-        ready.run(store, tell)
+        store.write_json("run.json", {**prepare.facts(ready, command), **({"before": about} if about else {})})
+        whole = ready.images + (before.images if before else 0)
+        if before:
+            run(before, out / BEFORE, command=command, progress=lambda what, done, _: tell(f"before: {what}", done, whole))
+        ready.run(store, lambda what, done, n: tell(what, whole - n + done, whole))
         write_report(store.path)
         store.finish_run()
     return Store(out).read_json("results.json")
@@ -159,10 +167,11 @@ def detect(ready: Alarms, out: Path, *, command: str, progress: Progress | None 
     return Store(out).read_json("results.json")
 
 
-def finished(ready: Audit, out: Path, words: Mapping[str, Any] | None = None) -> bool:
-    """Whether `out` holds this audit, whole: of the same plan, weights and images."""
+def finished(ready: Audit, out: Path, words: Mapping[str, Any] | None = None, *, before: Audit | None = None) -> bool:
+    """Whether `out` holds this audit, whole: of the same plan, weights and images; and, inside, that of the network `before`."""
     store = Store(out)
-    return store.whole and store.belongs_to(words or prepare.words(ready))
+    own = store.whole and store.belongs_to(words or prepare.words(ready))
+    return own and (before is None or finished(before, out / BEFORE))
 
 
 def _as_model(network: nn.Module, whole: Dataset, spec: ModelSpec) -> DiagnosticModel:

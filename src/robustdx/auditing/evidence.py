@@ -101,7 +101,7 @@ class Evidence:
             decisions=decisions,
             scores=scores,
             goals=goals,
-            passes=self.passes[at],
+            passes=self.passes[at] if len(self.passes) else self.passes,
             members=[self.members[n] for n in at] if self.members else (),
             distances=self.distances[at] if len(self.distances) else self.distances,
         )

@@ -52,6 +52,9 @@ def audit(
     ranking: Annotated[bool, typer.Option("--ranking", help="Drive every attack to its end, so that AUROC can be reported.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow formats that run code when they are opened.")] = False,
+    no_before: Annotated[
+        bool, typer.Option("--no-before", help="Of a model that robustdx hardened: do not audit the network before it as well.")
+    ] = False,
     no_escalation: Annotated[
         bool, typer.Option("--no-escalation", help="Believe the attacks as they are: the report then says that nothing was questioned.")
     ] = False,
@@ -60,9 +63,11 @@ def audit(
     """Attack a model on labelled images and write an honest report.
 
     robustdx audit --model timm:resnet18 --weights model.safetensors --data folder:scans --out run
+
+    A model that `robustdx harden` made is enough: `robustdx audit --model hardened` takes the data, the task and the threat of its
+    training, audits the network before it as well, and writes to hardened/audit-test.
     """
-    from robustdx import api
-    from robustdx.auditing import estimate, prepare
+    from robustdx.auditing import before, estimate, prepare
     from robustdx.auditing.plan import AuditPlan
     from robustdx.catalogue import build, read_words
     from robustdx.cli import words
@@ -93,29 +98,48 @@ def audit(
             "outputs": outputs,
         },
     }
-    made: AuditPlan = build(AuditPlan, words.merged(read_words(plan) if plan else {}, changes), where=str(plan or "audit"))
+    read = words.merged(read_words(plan) if plan else {}, changes)
+    source = str(dict(read.get("model") or {}).get("source", ""))
+    made: AuditPlan = build(AuditPlan, {**({} if "data" in read else before.asked_of(source)), **read}, where=str(plan or "audit"))
     made = made.driven() if ranking else made
     screen = Screen()
     if dry_run:
         ready = prepare.prepare(made, trust_code=trust_code, device=device)
+        first, about = _first(ready, trust_code=trust_code, wanted=not no_before)
         screen.say(estimate.outlook(ready))
+        if about:
+            screen.say(f"Before hardening: {about}")
+        if first:
+            screen.say(estimate.outlook(first))
         return
-    if out is None:
+    if out is None and not before.is_hardened(source):
         raise PlanError("expected the folder of the run, which is missing: give --out FOLDER")
-    carry_out(api, made, out, screen, trust_code=trust_code, device=device)
+    carry_out(made, out or Path(source) / f"audit-{made.split}", screen, trust_code=trust_code, device=device, before=not no_before)
 
 
-def carry_out(api: Any, plan: Any, out: Path, screen: Screen, *, trust_code: bool = False, device: str = "cpu") -> None:
+def carry_out(plan: Any, out: Path, screen: Screen, *, trust_code: bool = False, device: str = "cpu", before: bool = True) -> None:
     """Run a plan with progress on the screen, and say where the report is."""
+    from robustdx import api
     from robustdx.auditing import prepare
 
     ready = prepare.prepare(plan, trust_code=trust_code, device=device)
-    if api.finished(ready, out):
+    first, about = _first(ready, trust_code=trust_code, wanted=before)
+    if api.finished(ready, out, before=first):
         screen.say(f"Nothing to do: {out} holds this audit, finished. The report is {out / 'report.html'}")
         return
     if ready.cut_groups:
         screen.warn(f"{ready.cut_groups} patients or lesions lie in more than one split: results on the test images will be too good")
     with screen.progress() as progress:
-        results = api.run(ready, out, command=shlex.join(["robustdx", *sys.argv[1:]]), progress=progress)
+        results = api.run(ready, out, command=shlex.join(["robustdx", *sys.argv[1:]]), progress=progress, before=first, about=about)
     screen.results(results)
     screen.say(f"The report is {out / 'report.html'}")
+
+
+def _first(ready: Any, *, trust_code: bool, wanted: bool) -> tuple[Any, str]:
+    """The audit of the network before hardening, and in words which that is, or why there is none."""
+    from robustdx.auditing import before
+
+    first = before.first_of(ready.plan.model.source)
+    if first is None:
+        return None, ""
+    return before.beside(ready, first, trust_code=trust_code) if wanted else (None, before.LEFT_OUT)

@@ -17,10 +17,9 @@ HOME = Path(__file__).parents[1] / "demo"
 @app.command()
 def demo(out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo")) -> None:
     """Audit the built-in model on the built-in images, and print where the report is."""
-    from robustdx import api
     from robustdx.auditing.plan import AuditPlan
     from robustdx.catalogue import build, read_words
     from robustdx.cli.audit import carry_out
 
     words = {**read_words(HOME / "plan.toml"), "model": {"source": str(HOME)}}
-    carry_out(api, build(AuditPlan, words, where="demo"), out, Screen())
+    carry_out(build(AuditPlan, words, where="demo"), out, Screen())

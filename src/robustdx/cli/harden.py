@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +14,9 @@ import typer
 from robustdx.cli import app
 from robustdx.cli.screen import Screen
 from robustdx.errors import PlanError
+
+PACE = 3600.0
+"""Seconds over which the pace of a training is taken: one step may take minutes, and judging an epoch is no step."""
 
 
 @app.command()
@@ -29,14 +36,24 @@ def harden(
     judge: Annotated[str | None, typer.Option(help="Attack that chooses the epoch on validation images: pgd,steps=3.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images at a time.")] = None,
     learning_rate: Annotated[str | None, typer.Option(help="The highest learning rate.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="auto: objective, stages, batch and rate are chosen, after short trials.")] = None,
+    budget: Annotated[str | None, typer.Option(help="What the recipe may spend: 20m, 2h, or work such as 400TFLOP.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything that is drawn.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     workers: Annotated[int, typer.Option(help="Processes that share every batch; each holds the images.")] = 1,
     trust_code: Annotated[bool, typer.Option("--trust-code", help="Allow a model that runs code: module:callable.")] = False,
+    compare: Annotated[
+        str | None, typer.Option(help="Network to compare with: a run folder, or timm:NAME,weights=FILE. Left out, the one of --start.")
+    ] = None,
+    no_audit: Annotated[bool, typer.Option("--no-audit", help="Leave out the quick audit on validation images at the end.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write each epoch for TensorBoard, to OUT/tensorboard.")] = False,
+    mlflow: Annotated[str | None, typer.Option(help="Tell each epoch to MLflow: the address of a server, or a folder.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and about how long; write nothing.")] = False,
 ) -> None:
     """Train a network on labelled images, plainly or against an adversary.
+
+    robustdx harden --model timm:resnet18 --data folder:scans --budget 20m --out run
 
     robustdx harden --model timm:resnet18 --size 224 --data folder:scans --objective madry,steps=2 --eps 2/255 --out run
     """
@@ -60,41 +77,172 @@ def harden(
     }
     read = words.merged(read_words(plan) if plan else {}, changes)
     made: HardenPlan = build(HardenPlan, read, where=str(plan or "harden"))
-    carry_out(made, out, Screen(), trust_code=trust_code, device=device, workers=workers, dry_run=dry_run)
+    ending = {"audit": not no_audit, "compare": words.network(compare) if compare else None, "trust_code": trust_code}
+    follow = {"tensorboard": tensorboard, "mlflow": mlflow}
+    where: dict[str, Any] = {"device": device, "workers": workers, "trust_code": trust_code}
+    screen = Screen()
+    keep: Callable[[Path], None] = nothing
+    if recipe or budget:
+        made, keep = choose(made, recipe or "auto", budget, out, screen, dry_run=dry_run, **where)
+    carry_out(made, out, screen, dry_run=dry_run, ending=ending, follow=follow, keep=keep, **where)
+
+
+def nothing(out: Path) -> None:
+    """There is no recipe to keep."""
+
+
+def choose(
+    plan: Any,
+    recipe: str,
+    budget: str | None,
+    out: Path | None,
+    screen: Screen,
+    *,
+    device: str,
+    workers: int,
+    trust_code: bool,
+    dry_run: bool,
+) -> tuple[Any, Callable[[Path], None]]:
+    """The plan that a recipe makes of the one that was given, or has made for the same folder before; and what writes it down there."""
+    from robustdx.training.prepare import prepare
+    from robustdx.training.recipe import Auto, kept, read_budget
+
+    if recipe != "auto":
+        raise PlanError(f"there is no recipe {recipe!r}: say --recipe auto, or name an objective")
+    if budget is None:
+        raise PlanError("a recipe spends a budget, which is missing: give --budget 20m")
+    chosen = kept.read(out, plan, budget)
+    if chosen is None:
+        with screen.progress() as progress:
+            auto = Auto(prepare(plan, trust_code=trust_code, device=device), read_budget(budget), progress, workers=workers)
+            chosen = auto(try_out=not dry_run)
+    for choice in chosen.choices:
+        screen.say(str(choice))
+    return chosen.plan, lambda folder: kept.write(folder, plan, budget, chosen)
 
 
 def carry_out(
-    plan: Any, out: Path | None, screen: Screen, *, trust_code: bool = False, device: str, workers: int = 1, dry_run: bool
+    plan: Any,
+    out: Path | None,
+    screen: Screen,
+    *,
+    device: str,
+    dry_run: bool,
+    workers: int = 1,
+    trust_code: bool = False,
+    ending: Mapping[str, Any] = MappingProxyType({}),
+    follow: Mapping[str, Any] = MappingProxyType({"tensorboard": False, "mlflow": None}),
+    keep: Callable[[Path], None] = nothing,
 ) -> None:
     """Run a plan with progress on the screen, or say what would run."""
+    from robustdx.hardening import Ending
     from robustdx.store import Store
-    from robustdx.training import checkpoint, estimate, prepare, team
-    from robustdx.training.loop import Loop
+    from robustdx.training import checkpoint, estimate, prepare, team, tracking
 
     if out is None and not dry_run:
         raise PlanError("expected the folder of the run, which is missing: give --out FOLDER")
+    tracking.require(**follow)
     team.require_workers(workers, plan.batch_size, device)
-    training = prepare.prepare(plan, trust_code=trust_code, device=device)
+    training, after = prepare.prepare(plan, trust_code=trust_code, device=device), Ending(**ending)
     if training.cut_groups:
         screen.warn(f"{training.cut_groups} patients or lesions lie in more than one split: validation numbers will be too good")
     if out is None or dry_run:
-        screen.say(estimate.outlook(training))
+        screen.say(f"{estimate.outlook(training)}\n{after.told(training)}")
         return
     store, told = Store(out), prepare.words(training)
     store.require(told)
-    if store.whole:
+    if after.done(training, out):
         checkpoint.remove(store)  # of a process that died between its last two steps
+        _follow_finished(store, told, follow)
         screen.say(f"Nothing to do: {out} holds this training, finished. Audit it with --model {out}")
         return
+    command = tracking.written_down(["robustdx", *sys.argv[1:]])
+
+    def begin() -> None:
+        keep(out)
+        after.begin(training, out, command)
+
+    if not store.whole:
+        _train(training, store, told, screen, follow, begin, Helpers(workers, trust_code))
+    else:
+        begin()
+        _follow_finished(store, told, follow)
     with screen.progress() as progress:
-        loop = Loop(training, store, progress, team=team.Team(0, workers))
-        held = loop.read()  # before the folder is touched: an image that cannot be read leaves nothing behind
-        if not held:
+        results = after.finish(training, out, command, progress)
+    if results is not None:
+        screen.say(f"A quick audit on validation images (report: {out / 'audit' / 'report.html'}):")
+        screen.results(results)
+    screen.say(f"The model is in {out}, its card in {out / 'README.md'}. On the test images: robustdx audit --model {out}")
+
+
+@dataclass(frozen=True)
+class Helpers:
+    """Processes that share every batch."""
+
+    workers: int
+    trust_code: bool
+
+
+def _train(
+    training: Any,
+    store: Any,
+    told: Mapping[str, Any],
+    screen: Screen,
+    follow: Mapping[str, Any],
+    begin: Callable[[], None],
+    helpers: Helpers,
+) -> None:
+    """The loop, with its progress on the screen and wherever else it is followed."""
+    from robustdx.store import Store
+    from robustdx.training import prepare, team, tracking
+    from robustdx.training.loop import Loop
+
+    with screen.progress(PACE, counted=False) as progress:
+        bar = Bar(progress)
+        loop = Loop(training, store, bar, team=team.Team(0, helpers.workers))
+        if not loop.read():  # before the folder is touched: an image that cannot be read leaves nothing behind
             screen.warn("decoded, the images would take more than half of the free memory: they are read from disk again and again")
-        Store.open(out, told)
-        with team.led(workers, prepare.help_train, plan, trust_code, out):
-            loop.run(on_epoch=lambda record: screen.say(line(record)), on_event=lambda event: screen.warn(event_line(event)))
-    screen.say(f"The model is in {out}: robustdx audit --model {out} --data {plan.data}")
+        Store.open(store.path, told)
+        begin()
+        before = loop.progress.curve
+        bar.last = before[-1] if before else {}
+        with tracking.following(store, told, before, **follow) as tracker:
+
+            def on_epoch(record: dict[str, Any]) -> None:
+                bar.last = record
+                tracker.epoch(record)
+                screen.say(line(record))
+
+            with team.led(helpers.workers, prepare.help_train, training.plan, helpers.trust_code, store.path):
+                loop.run(on_epoch=on_epoch, on_event=lambda event: screen.warn(event_line(event)))
+
+
+def _follow_finished(store: Any, told: Mapping[str, Any], follow: Mapping[str, Any]) -> None:
+    """Tell the epochs of a training that is over to whoever is to follow it now."""
+    from robustdx.training import tracking
+
+    if any(follow.values()):
+        with tracking.following(store, told, store.read_json("curve.json")["epochs"], **follow):
+            pass
+
+
+@dataclass
+class Bar:
+    """The progress line: what is being done, and how good the last epoch was."""
+
+    tell: Callable[[str, int, int], None]
+    last: Mapping[str, Any] = field(default_factory=dict)
+    """The record of the last epoch."""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self.tell(f"{what}{self.standing()}", done, total)
+
+    def standing(self) -> str:
+        """Balanced accuracy on the validation images after the last epoch, or accuracy where there is none."""
+        key = "balanced_accuracy" if "balanced_accuracy" in self.last else "accuracy"
+        known = {name: self.last.get(prefix + key) for name, prefix in (("clean", ""), ("robust", "robust_"))}
+        said = ", ".join(f"{name} {value:.3f}" for name, value in known.items() if value is not None)
+        return f": {said}" if said else ""
 
 
 def line(record: dict[str, Any]) -> str:

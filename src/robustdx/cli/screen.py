@@ -31,22 +31,26 @@ class Screen:
         self.err.print(f"warning: {text}", style="yellow")
 
     @contextmanager
-    def progress(self) -> Iterator[Callable[[str, int, int], None]]:
-        """A bar with the time left; gives a function that is told what is done, how many images, of how many."""
+    def progress(self, window: float = 30.0, *, counted: bool = True) -> Iterator[Callable[[str, int, int], None]]:
+        """A bar with the time left; gives a function that is told what is done, how many images, of how many.
+
+        The time left follows from the pace of the last `window` seconds: longer where one step may take that long. What is not
+        `counted` in something people know leaves its room to the description.
+        """
         columns = (
             TextColumn("{task.description:<24}", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
+            *([MofNCompleteColumn()] if counted else []),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        bar, tasks = Progress(*columns, console=self.err), list[TaskID]()
+        bar, tasks = Progress(*columns, console=self.err, speed_estimate_period=window), list[TaskID]()
 
         def tell(what: str, done: int, total: int) -> None:
             if not tasks:  # nothing is drawn before there is something to tell: a refusal stands alone
                 bar.start()
-                tasks.append(bar.add_task(what))
+                tasks.append(bar.add_task(what, completed=done, total=total))  # what a run before has done is no pace of this one
             bar.update(tasks[0], description=what, completed=done, total=total)
 
         try:

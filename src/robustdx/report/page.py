@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from robustdx.report import blame, cautions, figures, grids, words
 from robustdx.report.adversaries import adversaries
+from robustdx.report.before import HEADER, METRICS, caption, comparison, rows, table_rows
 from robustdx.report.doubt import doubt
 from robustdx.report.findings import Findings, read
 from robustdx.report.glossary import GLOSSARY
@@ -43,6 +44,8 @@ def write_report(folder: Path) -> Path:
     store, f = Store(folder), read(folder)
     page = render(f, folder)
     write_tables(folder)
+    if (before := comparison(folder, f)) and before.changes:
+        write_table(store, "before", HEADER, table_rows(before))
     write_table(store, "broken", blame.HEADER, blame.broken_rows(store, f.data))
     store.write_bytes("report.html", page.encode())
     return folder / "report.html"
@@ -50,7 +53,7 @@ def write_report(folder: Path) -> Path:
 
 def render(f: Findings, folder: Path) -> str:
     """The page as text. Everything from the run is escaped; the only scripts are ours and plotly's, named by their hash."""
-    plots, queries, proof = figures.curves(f), query_curves(f), beside(f, folder)
+    plots, queries, proof, before = figures.curves(f), query_curves(f), beside(f, folder), comparison(folder, f)
     scripts = [plotly(), source("report.js")] if plots or queries or proof else []
     return (
         templates()
@@ -68,6 +71,10 @@ def render(f: Findings, folder: Path) -> str:
             queries=queries,
             proof=proof,
             proof_legend=[PROVED, BROKEN],
+            before=before,
+            before_metrics=list(METRICS.values()),
+            before_rows=rows(before) if before else [],
+            before_caption=caption(before) if before and before.changes else "",
             who=adversaries(f),
             numbers=grids.numbers(f),
             classes=grids.per_class(f),

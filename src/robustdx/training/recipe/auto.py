@@ -48,21 +48,19 @@ class Recipe:
 
     plan: HardenPlan
     choices: tuple[Choice, ...]
-    seconds: float | None
-    """Time that is left for the training itself, where the budget is time."""
 
 
 class Auto:
     """Chooses a plan for the network, the images, the threat and the budget that a user named."""
 
-    def __init__(self, training: Training, budget: Budget, tell: Tell = lambda what, done, total: None) -> None:
-        self.training, self.plan, self.tell = training, training.plan, tell
+    def __init__(self, training: Training, budget: Budget, tell: Tell = lambda what, done, total: None, *, workers: int = 1) -> None:
+        self.training, self.plan, self.tell, self.workers = training, training.plan, tell, workers
         self.began, self.budget, self.choices = time.monotonic(), budget, list[Choice]()
         assert training.model.size is not None
         self.size = training.model.size
 
-    def __call__(self) -> Recipe:
-        """Look, try, choose.
+    def __call__(self, *, try_out: bool = True) -> Recipe:
+        """Look, try, choose; without trials, for a look ahead, the usual objective and rate are taken.
 
         Raises:
             PlanError: a budget too short for one epoch; it says what is needed.
@@ -70,7 +68,7 @@ class Auto:
         self.batch = self._batch()
         self.small = self._small()
         self.work = self._work()
-        self.objective, self.rate = self._tried()
+        self.objective, self.rate = self._tried(try_out)
         stages = self._stages()
         words = {
             **dump(self.plan),
@@ -81,8 +79,9 @@ class Auto:
             "judge": JUDGING if self.plan.eps > 0 else None,
             "warm_up": min(1.0, stages[0]["epochs"] / 2),
         }
-        left = None if self.budget.seconds is None else self.budget.seconds - (time.monotonic() - self.began)
-        return Recipe(build(HardenPlan, {k: v for k, v in words.items() if v is not None}, where="recipe"), tuple(self.choices), left)
+        if self.budget.seconds is not None:
+            words["seconds"] = round(max(1.0, self.budget.seconds - (time.monotonic() - self.began)), 1)
+        return Recipe(build(HardenPlan, {k: v for k, v in words.items() if v is not None}, where="recipe"), tuple(self.choices))
 
     def _batch(self) -> int:
         images = len(self.training.train)
@@ -109,7 +108,7 @@ class Auto:
             work, told = self.budget.flop, {"flop": self.budget.flop}
         else:
             assert self.budget.seconds is not None
-            speed = price.speed(self.training, self.size)
+            speed = price.speed(self.training, self.size) * self.workers
             work, told = speed * self.budget.seconds, {"seconds": self.budget.seconds, "flop_per_second": speed}
         need = self._flop(STANDARD if self.plan.eps == 0 else USUAL, self.small or self.size) * len(self.training.train)
         if work < need:
@@ -119,7 +118,7 @@ class Auto:
         self._chose("work", f"{work / 1e12:.3g} TFLOP", f"that is what {self.budget} holds: {epochs:.3g} plain epochs at full size", **told)
         return work
 
-    def _tried(self) -> tuple[Words, float]:
+    def _tried(self, try_out: bool) -> tuple[Words, float]:
         """The objective, then the learning rate: the usual ones, unless a trial shows better."""
         rate = (RATE if self.plan.start is None else RATE_AFTER_START) * self.batch / 64
         if self.plan.eps == 0:
@@ -128,6 +127,9 @@ class Auto:
         size = self.small or self.size
         candidates = [Candidate(o, rate) for o in (USUAL, *OTHERS)]
         costs = [self._flop(c.objective, size) for c in candidates]
+        if not try_out:
+            self._chose("objective", candidates[0].name, "that is usual; short trials come before the training and may change it")
+            return USUAL, rate
         each = ON_TRIALS * self.work / (len(candidates) + len(FASTER_OR_SLOWER))
         if each / (self.batch * max(costs)) < SHORTEST:
             why = f"the budget is too short for trials of {SHORTEST} steps"
