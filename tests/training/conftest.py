@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from small_training import small, trained
 
-from robustdx.training.loop import Training
+from robustdx.training.loaded import Training
 from robustdx.training.prepare import prepare
 
 

@@ -23,7 +23,7 @@ def test_the_plan_written_down_is_the_plan(training):
 
 @pytest.mark.parametrize("eps", [2 / 255, 0.3, 0.0, 1.5 / 255, 1 / 3])
 def test_a_budget_is_written_so_that_it_is_read_again_to_the_last_digit(eps):
-    training = prepare(small(eps=eps))
+    training = prepare(small(eps=eps, objective={"name": "standard"}))
     assert build(HardenPlan, plan_words(training), where="plan").eps == eps
 
 

@@ -49,11 +49,17 @@ def test_labels_that_nobody_gave_are_told(tmp_path):
 
 
 def test_what_monitors_did_and_what_a_recipe_chose_stands_in_the_card(tmp_path):
-    folder = make_training(tmp_path / "run", events=[{"epoch": 2, "name": "robust overfitting", "seen": "fell", "done": "rate halved"}])
-    (folder / "recipe.json").write_text(json.dumps({"choices": [{"what": "objective", "chosen": "madry", "because": "it held most"}]}))
+    folder = make_training(tmp_path / "run", events=[{"epoch": 2, "monitor": "robust overfitting", "seen": "fell", "done": "rate halved"}])
+    choice = {
+        "what": "objective",
+        "chosen": "madry",
+        "why": "it held most",
+        "evidence": {"madry": {"robust": 0.5, "p": 0.01}, "images": 40},
+    }
+    (folder / "recipe.json").write_text(json.dumps({"choices": [choice]}))
     text = model_card(read(folder))
     assert "- Epoch 2, robust overfitting: fell; rate halved." in text
-    assert "- objective: madry, because it held most" in text
+    assert "- objective: madry, because it held most [madry: robust: 0.5; p: 0.01; images: 40]" in text
 
 
 def test_a_network_that_only_guesses_is_called_so(tmp_path):

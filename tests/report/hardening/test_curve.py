@@ -10,7 +10,7 @@ from trainings import make_training
 from robustdx.report.hardening.curve import picture, table
 from robustdx.report.hardening.hardened import read
 
-EVENTS = [{"epoch": 2, "name": "catastrophic overfitting", "seen": "FGSM 0.9, PGD 0.0", "done": "rolled back"}]
+EVENTS = [{"epoch": 2, "monitor": "catastrophic_overfitting", "seen": "FGSM 0.9, PGD 0.0", "done": "rolled back"}]
 
 
 def pixels(png: bytes) -> Image.Image:

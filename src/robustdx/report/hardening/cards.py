@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from robustdx.report.hardening import facts
 from robustdx.report.hardening.curve import picture, said, table
 from robustdx.report.hardening.hardened import AUDIT, CARD, Hardened
 from robustdx.report.hardening.hardened import read as read_folder
-from robustdx.report.numbers import NBSP, percent, plural, with_interval
+from robustdx.report.numbers import NBSP, percent, plural, shown, with_interval
 from robustdx.store import Store
 
 NUMBERS = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
@@ -135,7 +135,13 @@ def _choices(h: Hardened) -> list[str]:
     if not path.is_file():
         return []
     choices = json.loads(path.read_text(encoding="utf-8")).get("choices", [])
-    return [f"{c.get('what')}: {c.get('chosen')}, because {c.get('because')}" for c in choices]
+    return [f"{c['what']}: {c['chosen']}, because {c['why']}{_evidence(c['evidence'])}" for c in choices]
+
+
+def _evidence(found: Mapping[str, Any]) -> str:
+    """The numbers that a choice rests on, in brackets."""
+    told = [f"{name.replace('_', ' ')}: {_evidence(v).strip(' []') if isinstance(v, Mapping) else shown(v)}" for name, v in found.items()]
+    return f" [{'; '.join(told)}]" if told else ""
 
 
 @cache

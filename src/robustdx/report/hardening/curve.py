@@ -132,7 +132,7 @@ def _lowered(e: Record) -> str:
 
 def said(event: Record) -> str:
     seen = "; ".join(str(event[key]) for key in ("seen", "done") if event.get(key))
-    return ": ".join(part for part in (str(event.get("name", "")), seen) if part)
+    return ": ".join(part for part in (str(event.get("monitor", "").replace("_", " ")), seen) if part)
 
 
 def _cell(value: Any) -> Any:
