@@ -59,7 +59,7 @@ def test_what_monitors_did_and_what_a_recipe_chose_stands_in_the_card(tmp_path):
     (folder / "recipe.json").write_text(json.dumps({"choices": [choice]}))
     text = model_card(read(folder))
     assert "- Epoch 2, robust overfitting: fell; rate halved." in text
-    assert "- objective: madry, because it held most [madry: robust: 0.5; p: 0.01; images: 40]" in text
+    assert "- objective: madry, because it held most (madry: robust: 0.5; p: 0.01; images: 40)" in text
 
 
 def test_a_network_that_only_guesses_is_called_so(tmp_path):

@@ -140,8 +140,8 @@ def _choices(h: Hardened) -> list[str]:
 
 def _evidence(found: Mapping[str, Any]) -> str:
     """The numbers that a choice rests on, in brackets."""
-    told = [f"{name.replace('_', ' ')}: {_evidence(v).strip(' []') if isinstance(v, Mapping) else shown(v)}" for name, v in found.items()]
-    return f" [{'; '.join(told)}]" if told else ""
+    told = [f"{name.replace('_', ' ')}: {_evidence(v).strip(' ()') if isinstance(v, Mapping) else shown(v)}" for name, v in found.items()]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 @cache
