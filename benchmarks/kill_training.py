@@ -33,10 +33,10 @@ from robustdx.training.plan import HardenPlan
 from robustdx.training.prepare import prepare, words
 
 PLAN = {
-    "data": "synthetic,task=binary,images=160",
-    "model": {"source": "cnn", "size": 24},
+    "data": "synthetic,task=binary,images=80",
+    "model": {"source": "timm:test_resnet", "size": 32},
     "eps": "4/255",
-    "stages": [{"epochs": 1, "size": 16}, {"epochs": 2}],
+    "stages": [{"epochs": 1, "size": 24}, {"epochs": 2}],
     "batch_size": 8,
     "accumulate": 2,
     "judge": {"name": "fgsm"},
@@ -103,8 +103,7 @@ def start(plan: HardenPlan, folder: Path, moment: float | None, how: str) -> int
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() > until and (how == "moment" or part.exists()):
             os.kill(child, signal.SIGKILL)
-        elif how == "moment":
-            time.sleep(0.001)
+        time.sleep(0.0005)
 
 
 def train(plan: HardenPlan, folder: Path) -> None:
