@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from robustdx.auditing import prepare
 from robustdx.auditing.before import LEFT_OUT, beside, first_of
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.run import Audit, Progress
-from robustdx.models import ModelSpec
+from robustdx.catalogue import build, dump
+from robustdx.models import ModelSpec, load
+from robustdx.report.before import BEFORE
 from robustdx.report.hardening.cards import model_card, write_cards
 from robustdx.report.hardening.hardened import AUDIT, CARD, is_hardened, read
 from robustdx.store import Store
@@ -39,6 +42,11 @@ class Ending:
     """A network to compare with, as the table of a model; left out, the one that training started from."""
     trust_code: bool = False
 
+    def require(self, training: Training) -> None:
+        """Refuse, before hours go by, a network to compare with that cannot be loaded or does not fit the data."""
+        if self._rival is not None:
+            load(self._rival, training.train.kind, training.train.classes, trust_code=self.trust_code)
+
     def begin(self, training: Training, out: Path, command: str) -> None:
         """Say how a run is made, in run.json; one that goes on keeps what it said, unless it is to be compared with another network."""
         store = Store(out)
@@ -49,15 +57,15 @@ class Ending:
         """Whether a run folder holds everything, as it would be written now."""
         if not (Store(out).whole and is_hardened(out) and (out / CARD).is_file()):
             return False
-        if self.compare is not None and read(out).run.get("compare") != self.compare:
-            return False
-        audited = (out / AUDIT / "manifest.json").is_file() or not self._audits(training)
+        audited = self._audited(out) or not self._audits(training)
         return audited and (out / CARD).read_text(encoding="utf-8") == model_card(read(out))
 
     def finish(self, training: Training, out: Path, command: str, progress: Progress) -> dict[str, Any] | None:
-        """Write what is missing, the model card last; the results of the audit, where there is one."""
+        """Write what is missing, the model card last; the results of the audit, where one was made now."""
         Store(out).write_text("plan.toml", HEAD + tomli_w.dumps(plan_words(training)))
-        results = self._audit(training, out, command, progress) if self._audits(training) else None
+        results = None
+        if self._audits(training) and not self._audited(out):
+            results = self._audit(training, out, command, progress)
         write_cards(out)
         return results
 
@@ -68,6 +76,17 @@ class Ending:
         images = min(IMAGES, len(training.val))
         twice = ", and of the network before" if self.compare or training.plan.start else ""
         return f"At the end a quick audit on {images} validation images (at most 43 passes each){twice}"
+
+    def _audited(self, out: Path) -> bool:
+        """Whether the audit is whole, and compares with what is asked for now; it stays so where the folder is moved to."""
+        if not (out / AUDIT / "manifest.json").is_file():
+            return False
+        beside = Store(out / AUDIT / BEFORE)
+        return self._rival is None or (beside.whole and beside.read_json("plan.json")["model"] == json.loads(json.dumps(dump(self._rival))))
+
+    @property
+    def _rival(self) -> ModelSpec | None:
+        return None if self.compare is None else build(ModelSpec, self.compare, where="compare")
 
     def _audits(self, training: Training) -> bool:
         return self.audit and training.plan.eps > 0  # at eps 0 every attack gives the image back

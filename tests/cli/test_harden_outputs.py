@@ -18,6 +18,7 @@ from robustdx import hardening
 from robustdx.cli import app
 from robustdx.cli.harden import Bar
 from robustdx.data import load_dataset
+from robustdx.errors import ModelError
 from robustdx.training.order import classes_of
 
 SMALL = ["--size", "16", "--epochs", "1", "--batch-size", "16"]
@@ -140,8 +141,16 @@ def test_an_audit_can_be_had_later(plain, data, tmp_path):
 
 def test_what_to_compare_with_can_be_named(plain, data, tmp_path):
     out = tmp_path / "run"
-    call("harden", "--model", "cnn", *data, *SMALL, "--seed", 1, "--compare", plain, "--out", out)
+    words = ["harden", "--model", "cnn", *data, *SMALL, "--seed", 1, "--out", out]
+    assert "was" in call(*words, "--compare", plain).split("Not attacked, balanced accuracy ")[1]
+    assert call(*words, "--compare", plain).startswith("Nothing to do")
     assert f"Before: the network that it was to be compared with, {plain}." in (out / "README.md").read_text()
+
+
+def test_a_rival_that_is_no_model_is_refused_before_anything_runs(data, tmp_path):
+    with pytest.raises(ModelError, match="there is no model 'nowhere'"):
+        call("harden", "--model", "cnn", *data, *SMALL, "--compare", "nowhere", "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_audit_of_the_run_needs_no_other_word(hardened, plain, scans, tmp_path):

@@ -121,6 +121,7 @@ def carry_out(plan: Any, out: Path, screen: Screen, *, trust_code: bool = False,
     """Run a plan with progress on the screen, and say where the report is."""
     from robustdx import api
     from robustdx.auditing import prepare
+    from robustdx.report.before import before_and_after
 
     ready = prepare.prepare(plan, trust_code=trust_code, device=device)
     first, about = _first(ready, trust_code=trust_code, wanted=before)
@@ -132,6 +133,8 @@ def carry_out(plan: Any, out: Path, screen: Screen, *, trust_code: bool = False,
     with screen.progress() as progress:
         results = api.run(ready, out, command=shlex.join(["robustdx", *sys.argv[1:]]), progress=progress, before=first, about=about)
     screen.results(results)
+    for sentence in before_and_after(out):
+        screen.say(sentence)
     screen.say(f"The report is {out / 'report.html'}")
 
 

@@ -136,6 +136,8 @@ def carry_out(
 ) -> None:
     """Run a plan with progress on the screen, or say what would run."""
     from robustdx.hardening import Ending
+    from robustdx.report.before import before_and_after
+    from robustdx.report.hardening.hardened import AUDIT
     from robustdx.store import Store
     from robustdx.training import checkpoint, estimate, prepare, team, tracking
 
@@ -144,6 +146,7 @@ def carry_out(
     tracking.require(**follow)
     team.require_workers(workers, plan.batch_size, device)
     training, after = prepare.prepare(plan, trust_code=trust_code, device=device), Ending(**ending)
+    after.require(training)
     if training.cut_groups:
         screen.warn(f"{training.cut_groups} patients or lesions lie in more than one split: validation numbers will be too good")
     if out is None or dry_run:
@@ -170,8 +173,10 @@ def carry_out(
     with screen.progress() as progress:
         results = after.finish(training, out, command, progress)
     if results is not None:
-        screen.say(f"A quick audit on validation images (report: {out / 'audit' / 'report.html'}):")
+        screen.say(f"A quick audit on validation images (report: {out / AUDIT / 'report.html'}):")
         screen.results(results)
+        for sentence in before_and_after(out / AUDIT):
+            screen.say(sentence)
     screen.say(f"The model is in {out}, its card in {out / 'README.md'}. On the test images: robustdx audit --model {out}")
 
 

@@ -89,6 +89,12 @@ def comparison(folder: Path, f: Findings) -> Comparison | None:
     return Comparison(about, [*_told(found), *note], found, int(f.clean.get("images", 0)), groups)
 
 
+def before_and_after(folder: Path) -> list[str]:
+    """What hardening did, in the sentences of the report; empty where there is nothing to compare."""
+    compared = comparison(folder, read(folder))
+    return compared.told if compared else []
+
+
 def changes(after: Path, before: Path, f: Findings) -> list[Change]:
     """Every budget that both networks met, the images as they came first; p-values corrected over all of them."""
     ours, theirs = _by_budget(after, f.split), _by_budget(before, f.split)
