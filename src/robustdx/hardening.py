@@ -24,6 +24,8 @@ from robustdx.store import Store
 from robustdx.training.facts import facts, plan_words
 from robustdx.training.loaded import Training
 
+PASSES = 44
+"""For each image: FGSM, PGD of 20 steps, and one look before."""
 IMAGES = 200
 """Validation images in the quick audit, drawn by patient: about this many at most."""
 HEAD = """\
@@ -87,6 +89,11 @@ class Ending:
     @property
     def _rival(self) -> ModelSpec | None:
         return None if self.compare is None else build(ModelSpec, self.compare, where="compare")
+
+    def passes(self, training: Training) -> int:
+        """What follows a training, at most: passes forward and back, of all images together."""
+        networks = 2 if self.compare or training.plan.start else 1
+        return networks * PASSES * min(IMAGES, len(training.val)) if self._audits(training) else 0
 
     def _audits(self, training: Training) -> bool:
         return self.audit and training.plan.eps > 0  # at eps 0 every attack gives the image back

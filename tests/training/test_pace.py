@@ -33,6 +33,17 @@ def test_a_machine_that_becomes_slower_takes_fewer_steps():
     assert pace.whole(step=30, elapsed=60.0) == 30 + 10
 
 
+def test_a_stage_before_the_last_ends_when_it_has_had_its_share(tmp_path):
+    endless = [{"epochs": 50, "size": 16, "objective": {"name": "standard"}}, {"epochs": 50}]
+    pace = Pace.of(prepare(small(seconds=100.0, stages=endless)))
+    early, whole = pace.shares
+    assert 0 < early < 0.5 < whole == 1, "small clean images cost less than large attacked ones"
+    assert (pace.late(0, early * 100 - 1), pace.late(0, early * 100 + 1)) == (False, True)
+    curve = json.loads((trained(small(seconds=5.0, stages=endless), tmp_path / "run") / "curve.json").read_text())
+    assert {tuple(e["size"]) for e in curve["epochs"]} == {(16, 16), (20, 20)}
+    assert curve["chosen"] > 50
+
+
 def test_steps_that_are_taken_stay_taken_when_the_time_is_over():
     assert paced(10, each=1.0).whole(step=30, elapsed=60.0) == 30
 

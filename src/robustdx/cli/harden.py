@@ -83,7 +83,7 @@ def harden(
     screen = Screen()
     keep: Callable[[Path], None] = nothing
     if recipe or budget:
-        made, keep = choose(made, recipe or "auto", budget, out, screen, dry_run=dry_run, **where)
+        made, keep = choose(made, recipe or "auto", budget, out, screen, dry_run=dry_run, ending=ending, **where)
     carry_out(made, out, screen, dry_run=dry_run, ending=ending, follow=follow, keep=keep, **where)
 
 
@@ -102,8 +102,10 @@ def choose(
     workers: int,
     trust_code: bool,
     dry_run: bool,
+    ending: Mapping[str, Any],
 ) -> tuple[Any, Callable[[Path], None]]:
     """The plan that a recipe makes of the one that was given, or has made for the same folder before; and what writes it down there."""
+    from robustdx.hardening import Ending
     from robustdx.training.prepare import prepare
     from robustdx.training.recipe import Auto, kept, read_budget
 
@@ -114,7 +116,8 @@ def choose(
     chosen = kept.read(out, plan, budget)
     if chosen is None:
         with screen.progress() as progress:
-            auto = Auto(prepare(plan, trust_code=trust_code, device=device), read_budget(budget), progress, workers=workers)
+            training = prepare(plan, trust_code=trust_code, device=device)
+            auto = Auto(training, read_budget(budget), progress, workers=workers, after=Ending(**ending).passes(training))
             chosen = auto(try_out=not dry_run)
     for choice in chosen.choices:
         screen.say(str(choice))

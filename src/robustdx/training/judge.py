@@ -35,8 +35,8 @@ class Judge:
         """The number that chooses."""
         return "balanced_accuracy" if self.attack is None else "robust_balanced_accuracy"
 
-    def __call__(self, model: DiagnosticModel, dataset: Dataset, size: tuple[int, int]) -> Record:
-        """Accuracy and balanced accuracy, and under the attack; a number that has no meaning here is left out.
+    def __call__(self, model: DiagnosticModel, dataset: Dataset, size: tuple[int, int], *, attacked: bool = True) -> Record:
+        """Accuracy and balanced accuracy, and under the attack unless not `attacked`; a number that has no meaning here is left out.
 
         `never_predicted` names the classes that occur and are said of no image, where there are any.
         """
@@ -45,7 +45,7 @@ class Judge:
             for x, y, draws in self._batches(model, dataset, size):
                 with torch.no_grad():
                     clean.append(model.task.decide(model(x, draws)))
-                if self.attack is not None:
+                if attacked and self.attack is not None:
                     x_adv = self.attack(model, x, y, self.threat, draws)
                     with torch.no_grad():
                         robust.append(model.task.decide(model(x_adv, draws)))

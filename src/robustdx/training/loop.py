@@ -46,7 +46,7 @@ class Loop:
         """When the last checkpoint was written."""
         self.began = time.monotonic() - self.progress.elapsed
         """When this training would have begun, had it never been stopped."""
-        self.pace = Pace(training.plan.seconds, training.batches) if training.plan.seconds else None
+        self.pace = Pace.of(training) if training.plan.seconds is not None else None
         self.stage = -1
         """The stage whose images are in memory."""
 
@@ -122,7 +122,7 @@ class Loop:
 
     def _learn(self, step: Step, order: Order) -> None:
         progress, batches = self.progress, order.batches(self.progress.epoch, self.training.plan.step_images)
-        last = len(batches) if self._paced() else self.training.steps_of(progress.epoch)
+        last = len(batches) if self.pace is not None and self._last_stage else self.training.steps_of(progress.epoch)
         for n in range(progress.batch, last):
             if self._over():
                 break
@@ -136,21 +136,30 @@ class Loop:
             progress.spent += time.monotonic() - began
             self._keep_pace(time.monotonic() - began)
             self._tell(progress.batch / last)
+            if self._late():
+                break
             if time.monotonic() - self.kept > self.keep_every:
                 self._save()
 
-    def _paced(self) -> bool:
-        return self.pace is not None and self.stage == len(self.training.plan.stages) - 1
+    @property
+    def _last_stage(self) -> bool:
+        return self.stage == len(self.training.plan.stages) - 1
 
     def _keep_pace(self, seconds: float) -> None:
         """In the last stage: as many steps as fit into what is left of the time, and the learning rate falls accordingly."""
-        if self.pace is not None and self._paced():
+        if self.pace is not None and self._last_stage:
             self.pace.stepped(seconds)
             self.learner.whole = self.team.told(self.pace.whole(self.learner.step, time.monotonic() - self.began))
 
+    def _late(self) -> bool:
+        """Whether a stage before the last has used up its share of the time: it ends here, so that those after it have theirs."""
+        if self.pace is None or self._last_stage:
+            return False
+        return self.team.told(self.pace.late(self.stage, time.monotonic() - self.began))
+
     def _judged(self) -> bool:
         """End an epoch: its numbers, and its weights if they are the best so far; whether monitors let it stand."""
-        progress, plan, began = self.progress, self.training.plan, time.monotonic()
+        training, progress, plan, began = self.training, self.progress, self.training.plan, time.monotonic()
         progress.curve.append(self.team.told(self._record() if self.team.leads else {}))
         progress.seconds.append(round(progress.spent + time.monotonic() - began, 1))
         if self.pace is not None:
@@ -159,7 +168,8 @@ class Loop:
         stands = self.attendant.epoch() if plan.monitors else True
         if stands:
             self._choose(progress.curve[-1])
-            progress.epoch, progress.batch, progress.loss = progress.epoch + 1, 0, 0.0
+            after = training.plan.first_of(self.stage + 1) if self._late() else progress.epoch + 1
+            progress.epoch, progress.batch, progress.loss = after, 0, 0.0
             if plan.monitors:
                 self.attendant.keep()
         self._save()
@@ -171,7 +181,7 @@ class Loop:
         training, progress, size = self.training, self.progress, self.training.size(self.stage)
         plan, objective = training.plan, OBJECTIVES.name(self.attendant.objective())
         told = {"epoch": progress.epoch + 1, "size": list(size), "objective": objective, "loss": round(progress.loss / progress.batch, 6)}
-        told |= training.judge(self.learner.average, self.val, size)
+        told |= training.judge(self.learner.average, self.val, size, attacked=self._last_stage)  # the others are not chosen from
         if plan.monitors and plan.eps > 0 and self.attendant.objective().passes.crafting > 0:
             told |= Probe()(self.learner.model, self.val, size, plan.adversary, plan.seed, training.precision, plan.batch_size)
         return told
@@ -179,7 +189,9 @@ class Loop:
     def _choose(self, record: Record) -> None:
         """Keep the weights of an epoch of the last stage that is better than those before."""
         progress, value = self.progress, record.get(self.training.judge.criterion, 0.0)
-        if self.stage == len(self.training.plan.stages) - 1 and value > progress.best_value:
+        if len(record.get("never_predicted", ())) >= len(self.training.train.classes) - 1:
+            value -= 1  # one answer to all cannot be turned, and is no diagnosis: any other network comes before it
+        if self._last_stage and value > progress.best_value:
             progress.best = {k: v.detach().clone() for k, v in self.learner.average.network.state_dict().items()}
             progress.best_epoch, progress.best_value = progress.epoch + 1, value
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from robustdx.training.loaded import Training
+
 ENDING = 2.0
 """Seconds kept for what comes after the last step's judgement: writing the model."""
 REMEMBERED = 50
@@ -13,15 +15,29 @@ REMEMBERED = 50
 
 @dataclass
 class Pace:
-    """Watches the steps of the last stage, and says at which step training ends so that its time is kept."""
+    """Says when a stage has had its share of the time and, from the steps of the last, at which step training ends."""
 
     seconds: float
     """Time for the whole training."""
     steps_per_epoch: int
+    shares: tuple[float, ...] = (1.0,)
+    """By stage, how much of the time is over when it ends."""
     taken: list[float] = field(default_factory=list)
     """Seconds of the last steps."""
     judging: float = 0.0
     """Seconds at the end of an epoch, as the last one took them."""
+
+    @classmethod
+    def of(cls, training: Training) -> Pace:
+        """Of a training whose plan has `seconds`: time is shared among stages as work is."""
+        plan, whole = training.plan, training.work(training.plan.epochs)
+        assert plan.seconds is not None
+        shares = (training.work(plan.first_of(i + 1)) / whole for i in range(len(plan.stages)))
+        return cls(plan.seconds, training.batches, tuple(shares))
+
+    def late(self, stage: int, elapsed: float) -> bool:
+        """Whether a stage has had its share of the time."""
+        return elapsed >= self.shares[stage] * self.seconds
 
     def stepped(self, seconds: float) -> None:
         self.taken = [*self.taken[1 - REMEMBERED :], seconds]

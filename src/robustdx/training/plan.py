@@ -200,11 +200,14 @@ class HardenPlan:
 
     def stage_of(self, epoch: int) -> int:
         """The stage that epoch 0, 1, 2, ... belongs to."""
-        ends = [sum(math.ceil(s.epochs) for s in self.stages[: i + 1]) for i in range(len(self.stages))]
+        ends = [self.first_of(i + 1) for i in range(len(self.stages))]
         return next((i for i, end in enumerate(ends) if epoch < end), len(self.stages) - 1)
+
+    def first_of(self, stage: int) -> int:
+        """The epoch that a stage begins with, counted from 0."""
+        return sum(math.ceil(s.epochs) for s in self.stages[:stage])
 
     def share_of(self, epoch: int) -> float:
         """How much of that epoch is shown: all of it, unless its stage ends in the middle."""
         stage = self.stage_of(epoch)
-        before = sum(math.ceil(s.epochs) for s in self.stages[:stage])
-        return min(1.0, self.stages[stage].epochs - (epoch - before))
+        return min(1.0, self.stages[stage].epochs - (epoch - self.first_of(stage)))

@@ -51,10 +51,15 @@ class Recipe:
 
 
 class Auto:
-    """Chooses a plan for the network, the images, the threat and the budget that a user named."""
+    """Chooses a plan for the network, the images, the threat and the budget that a user named.
 
-    def __init__(self, training: Training, budget: Budget, tell: Tell = lambda what, done, total: None, *, workers: int = 1) -> None:
-        self.training, self.plan, self.tell, self.workers = training, training.plan, tell, workers
+    `workers` processes will share every batch; `after` is what follows the training, in passes of all images together.
+    """
+
+    def __init__(
+        self, training: Training, budget: Budget, tell: Tell = lambda what, done, total: None, *, workers: int = 1, after: int = 0
+    ) -> None:
+        self.training, self.plan, self.tell, self.workers, self.after = training, training.plan, tell, workers, after
         self.began, self.budget, self.choices = time.monotonic(), budget, list[Choice]()
         assert training.model.size is not None
         self.size = training.model.size
@@ -80,7 +85,7 @@ class Auto:
             "warm_up": min(1.0, stages[0]["epochs"] / 2),
         }
         if self.budget.seconds is not None:
-            words["seconds"] = round(max(1.0, self.budget.seconds - (time.monotonic() - self.began)), 1)
+            words["seconds"] = round(max(1.0, self.budget.seconds - self.ending - (time.monotonic() - self.began)), 1)
         return Recipe(build(HardenPlan, {k: v for k, v in words.items() if v is not None}, where="recipe"), tuple(self.choices))
 
     def _batch(self) -> int:
@@ -109,7 +114,9 @@ class Auto:
         else:
             assert self.budget.seconds is not None
             speed = price.speed(self.training, self.size) * self.workers
-            work, told = speed * self.budget.seconds, {"seconds": self.budget.seconds, "flop_per_second": speed}
+            self.ending = self.after * self._flop(STANDARD, self.size) / 3 / speed  # forward, back to the image, back to the weights
+            work = speed * max(0.0, self.budget.seconds - self.ending)
+            told = {"seconds": self.budget.seconds, "of_these_for_the_audit_at_the_end": self.ending, "flop_per_second": speed}
         need = self._flop(STANDARD if self.plan.eps == 0 else USUAL, self.small or self.size) * len(self.training.train)
         if work < need:
             asked = f"{need / told['flop_per_second'] / 60:.1f}m" if "flop_per_second" in told else f"{need / 1e12:.2g}TFLOP"
