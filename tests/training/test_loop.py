@@ -44,6 +44,17 @@ def test_the_epoch_is_chosen_in_the_last_stage_by_the_number_that_was_asked_for(
     assert [e["objective"] for e in curve["epochs"]] == ["standard", "madry", "madry"]
 
 
+def test_one_answer_to_all_is_chosen_only_where_there_is_nothing_else(training, tmp_path):
+    """It cannot be turned, and its balanced accuracy under attack is that of guessing: above that of many a real network."""
+    loop = Loop(training, Store.open(tmp_path / "run", words(training)), quiet)
+    loop.read()
+    loop.stage = len(training.plan.stages) - 1
+    for epoch, record in enumerate(({"robust_balanced_accuracy": 0.5, "never_predicted": ["benign"]}, {"robust_balanced_accuracy": 0.4})):
+        loop.progress.epoch = epoch
+        loop._choose(record)
+        assert loop.progress.best_epoch == epoch + 1
+
+
 def test_the_model_in_the_folder_is_the_one_that_was_chosen(finished, training):
     curve = json.loads((finished / "curve.json").read_text())
     model = load(ModelSpec(source=str(finished)), training.val.kind, training.val.classes)
