@@ -16,7 +16,7 @@ import robustdx.cli.harden
 import robustdx.cli.report  # noqa: F401  (registers the commands)
 from robustdx import hardening
 from robustdx.cli import app
-from robustdx.cli.harden import Bar
+from robustdx.cli.epochs import Bar
 from robustdx.data import load_dataset
 from robustdx.errors import ModelError
 from robustdx.training.order import classes_of
