@@ -104,7 +104,7 @@ def test_a_class_without_examples_is_named_and_the_rest_is_learned(tmp_path):
 
 
 EVERY = {
-    "switch": CatastrophicOverfitting(gap=-1, switches=2),
+    "switch": CatastrophicOverfitting(gap=-1, fall=2, switches=2),
     "lower and stop": RobustOverfitting(patience=1, fall=-1, window=1),
 }
 
@@ -124,7 +124,7 @@ def test_what_was_done_survives_a_death(case, monkeypatch, tmp_path):
 
 
 def test_a_collapse_takes_training_back_and_on_with_more_steps(monkeypatch, tmp_path):
-    monkeypatch.setattr(attend, "MONITORS", (CatastrophicOverfitting(gap=-1, switches=2),))
+    monkeypatch.setattr(attend, "MONITORS", (CatastrophicOverfitting(gap=-1, fall=2, switches=2),))
     told = curve(trained(small(stages=[{"epochs": 2}]), tmp_path / "run"))
     done = [e["done"] for e in told["events"]]
     assert done[0] == "went back to the first weights, went on with madry (steps = 3)"

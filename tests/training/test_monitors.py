@@ -26,7 +26,8 @@ def probed(one: float, several: float, cosine: float) -> dict:
     ("now", "remedy"),
     [
         (probed(0.5, 0.45, 0.9), None),
-        (probed(0.9, 0.1, 0.9), "switch"),  # the gap alone
+        (probed(0.9, 0.1, 0.9), "switch"),  # a gap, where several steps had been told rightly
+        (probed(0.9, 0.5, 0.9), None),  # a gap that is new, and nothing lost
         (probed(0.5, 0.35, 0.3), "switch"),  # half of it, and a gradient that has turned
         (probed(0.5, 0.45, 0.1), None),  # a bent loss that fools nobody
         (FAST, None),  # an objective without an adversary
@@ -37,8 +38,14 @@ def test_collapse_is_one_step_told_rightly_where_several_are_not(now, remedy):
     assert (alarm and alarm.remedy) == remedy
 
 
+def test_a_gap_in_the_first_epoch_is_given_another():
+    judge, wide = CatastrophicOverfitting(), probed(0.9, 0.1, 0.9)
+    assert judge([wide], Care()) is None
+    assert judge([wide, wide], Care()).remedy == "switch"
+
+
 def test_after_three_objectives_collapse_is_only_told():
-    assert CatastrophicOverfitting()([probed(0.9, 0.1, 0.9)], Care(replaced=[{}] * 3)).remedy == "tell"
+    assert CatastrophicOverfitting()([probed(0.9, 0.1, 0.9)] * 2, Care(replaced=[{}] * 3)).remedy == "tell"
 
 
 def test_what_stands_in_takes_more_steps_where_it_has_collapsed_too():
