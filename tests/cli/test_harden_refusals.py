@@ -37,7 +37,7 @@ def test_a_network_is_trained_and_its_folder_is_a_model(robustdx, quick, folder,
 REFUSED = {
     "no model": (DATA, "expected the key model"),
     "no such objective": ([*SMALL, *DATA, "--objective", "madri"], "did you mean madry?"),
-    "no epochs": ([*SMALL, *DATA, "--epochs", "0"], "at least 1 epoch"),
+    "no epochs": ([*SMALL, *DATA, "--epochs", "0"], "epochs above 0"),
     "a learning rate that is none": ([*SMALL, *DATA, "--learning-rate", "fast"], "learning_rate: expected a number"),
     "a learning rate of nothing": ([*SMALL, *DATA, "--learning-rate", "0"], "learning_rate must be above 0"),
     "no such judge": ([*SMALL, *DATA, "--judge", "pdg"], "did you mean pgd?"),

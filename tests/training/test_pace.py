@@ -41,7 +41,8 @@ def test_a_stage_before_the_last_ends_when_it_has_had_its_share(tmp_path):
     assert (pace.late(0, early * 100 - 1), pace.late(0, early * 100 + 1)) == (False, True)
     curve = json.loads((trained(small(seconds=5.0, stages=endless), tmp_path / "run") / "curve.json").read_text())
     assert {tuple(e["size"]) for e in curve["epochs"]} == {(16, 16), (20, 20)}
-    assert curve["chosen"] > 50
+    assert [e["epoch"] for e in curve["epochs"]] == list(range(1, len(curve["epochs"]) + 1)), "they are counted as they were run"
+    assert curve["epochs"][curve["chosen"] - 1]["size"] == [20, 20]
 
 
 def test_steps_that_are_taken_stay_taken_when_the_time_is_over():

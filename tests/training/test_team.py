@@ -23,7 +23,7 @@ def first_gradient(team: Team) -> list[torch.Tensor]:
     """The gradient of the first step, gathered from two batches, and the running means and variances after it."""
     training = prepare(build(HardenPlan, {**PLAN, "accumulate": 2, "l1": 1e-4}, where="plan"))
     learner, plan = training.learner(team), training.plan
-    step = Step(plan, plan.objective_of(1), training.train, (20, 20), training.order.weights, "float32")
+    step = Step(plan, plan.objective_of(1), training.train, (20, 20), training.plan.adversary, training.order.weights, "float32")
     step(learner, training.order.batches(0, plan.step_images)[0])
     return [*(p.grad for p in learner.model.parameters()), *(b for b in learner.model.network.buffers() if b.is_floating_point())]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -113,8 +114,10 @@ def choose(
     chosen = kept.read(out, plan, budget)
     if chosen is None:
         with screen.progress() as progress:
-            training = prepare(plan, trust_code=trust_code, device=device)
-            auto = Auto(training, read_budget(budget), progress, workers=workers, after=Ending(**ending).passes(training))
+            load = partial(prepare, trust_code=trust_code, device=device)
+            training = load(plan)
+            after = Ending(**ending).passes(training)
+            auto = Auto(training, read_budget(budget), progress, workers=workers, after=after, again=load)
             chosen = auto(try_out=not dry_run)
     for choice in chosen.choices:
         screen.say(str(choice))
@@ -144,7 +147,7 @@ def carry_out(
     if out is None and not dry_run:
         raise PlanError("expected the folder of the run, which is missing: give --out FOLDER")
     tracking.require(**follow)
-    team.require_workers(workers, plan.batch_size, device)
+    team.require_workers(workers, plan.batch, device)
     training, after = prepare.prepare(plan, trust_code=trust_code, device=device), Ending(**ending)
     after.require(training)
     if training.cut_groups:

@@ -81,7 +81,7 @@ class Attendant:
     @property
     def _last_stage(self) -> bool:
         plan = self.training.plan
-        return plan.stage_of(self.progress.epoch) == len(plan.stages) - 1
+        return plan.stage_of(self.progress.place) == len(plan.stages) - 1
 
     def _heed(self, alarm: Alarm) -> str:
         """Do it; what was done in words."""
@@ -104,7 +104,7 @@ class Attendant:
     def objective(self) -> Objective:
         """What the stage under way lowers now."""
         plan = self.training.plan
-        return self.progress.care.objective(plan.objective_of(plan.stage_of(self.progress.epoch)), plan.stands_in)
+        return self.progress.care.objective(plan.objective_of(plan.stage_of(self.progress.place)), plan.stands_in)
 
     def _go_back(self) -> str:
         """To the last good weights, with the rate as it is now; where that is, in words."""

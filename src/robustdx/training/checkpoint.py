@@ -34,6 +34,8 @@ class Progress:
 
     epoch: int = 0
     """Epochs finished."""
+    skipped: int = 0
+    """Epochs of the plan that a stage did not come to, for want of time."""
     batch: int = 0
     """Batches finished in the epoch that is under way."""
     loss: float = 0.0
@@ -56,6 +58,11 @@ class Progress:
     """What monitors have seen and done."""
     good: Good | None = None
     """The last weights that no monitor objected to; None without monitors."""
+
+    @property
+    def place(self) -> int:
+        """Where in the plan the epoch under way stands, counted from 0."""
+        return self.epoch + self.skipped
 
 
 def save(store: Store, progress: Progress, learner: State) -> None:

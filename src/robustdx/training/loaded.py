@@ -33,7 +33,7 @@ class Training:
     @property
     def judge(self) -> Judge:
         """What chooses the epoch."""
-        return Judge(self.plan.judged_by, self.plan.adversary, self.plan.seed, self.plan.batch_size, self.precision)
+        return Judge(self.plan.judged_by, self.plan.adversary, self.plan.seed, self.plan.batch, self.precision)
 
     @property
     def order(self) -> Order:

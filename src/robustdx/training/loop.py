@@ -70,7 +70,7 @@ class Loop:
             ImageError: the first image that cannot be read.
         """
         training = self.training
-        stage = training.plan.stage_of(self.progress.epoch)
+        stage = training.plan.stage_of(self.progress.place)
         if stage != self.stage:
             self.train = self.val = training.train  # those of the stage before are let go
             self.val = self._read(training.val, stage)
@@ -100,7 +100,7 @@ class Loop:
 
     def _over(self) -> bool:
         """Whether the last step is taken: of the plan's, or of those that fit into its time."""
-        ended = self.progress.epoch >= self.training.plan.epochs if self.pace is None else self.learner.step >= self.learner.whole
+        ended = self.progress.place >= self.training.plan.epochs if self.pace is None else self.learner.step >= self.learner.whole
         return ended or self.progress.care.stopped
 
     def _learned(self) -> bool:
@@ -122,7 +122,7 @@ class Loop:
 
     def _learn(self, step: Step, order: Order) -> None:
         progress, batches = self.progress, order.batches(self.progress.epoch, self.training.plan.step_images)
-        last = len(batches) if self.pace is not None and self._last_stage else self.training.steps_of(progress.epoch)
+        last = len(batches) if self.pace is not None and self._last_stage else self.training.steps_of(progress.place)
         for n in range(progress.batch, last):
             if self._over():
                 break
@@ -168,8 +168,9 @@ class Loop:
         stands = self.attendant.epoch() if plan.monitors else True
         if stands:
             self._choose(progress.curve[-1])
-            after = training.plan.first_of(self.stage + 1) if self._late() else progress.epoch + 1
-            progress.epoch, progress.batch, progress.loss = after, 0, 0.0
+            progress.epoch, progress.batch, progress.loss = progress.epoch + 1, 0, 0.0
+            if self._late():
+                progress.skipped += max(0, training.plan.first_of(self.stage + 1) - progress.place)
             if plan.monitors:
                 self.attendant.keep()
         self._save()
@@ -183,7 +184,7 @@ class Loop:
         told = {"epoch": progress.epoch + 1, "size": list(size), "objective": objective, "loss": round(progress.loss / progress.batch, 6)}
         told |= training.judge(self.learner.average, self.val, size, attacked=self._last_stage)  # the others are not chosen from
         if plan.monitors and plan.eps > 0 and self.attendant.objective().passes.crafting > 0:
-            told |= Probe()(self.learner.model, self.val, size, plan.adversary, plan.seed, training.precision, plan.batch_size)
+            told |= Probe()(self.learner.model, self.val, size, plan.adversary, plan.seed, training.precision, plan.batch)
         return told
 
     def _choose(self, record: Record) -> None:
@@ -227,10 +228,11 @@ class Loop:
 
     def _tell(self, share: float, what: str = "") -> None:
         """Progress: `share` is how much of the epoch under way is done."""
-        done, training = self.progress.epoch, self.training
+        done, training, progress = self.progress.place, self.training, self.progress
         before, after = training.work(done), training.work(done + 1)
         epochs = max(done + 1, training.plan.epochs)
-        self.watch(what or f"epoch {done + 1} of {epochs}", before + round((after - before) * share), training.work(epochs))
+        name = what or f"epoch {progress.epoch + 1} of {epochs - progress.skipped}"
+        self.watch(name, before + round((after - before) * share), training.work(epochs))
 
 
 def _sha256(store: Store, name: str) -> str:

@@ -16,6 +16,8 @@ from robustdx.training import OBJECTIVES
 from robustdx.training.augment import Augment
 from robustdx.training.objectives import Objective
 
+USUAL_BATCH = 64
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +68,8 @@ class HardenPlan:
     start: str | None = None
     """A robustdx run folder, or a file of weights, from which training starts; a last layer for another number of classes is
     drawn anew. Left out, all weights are random."""
-    batch_size: int = 64
-    """Images at a time."""
+    batch_size: Literal["auto"] | int = "auto"
+    """Images at a time. "auto" takes 64, or half of the training images where they are fewer."""
     accumulate: int = 1
     """Batches whose gradients make one step: as a batch so many times larger, in the memory of one. Normalisation still sees
     one batch at a time."""
@@ -103,7 +105,7 @@ class HardenPlan:
     """Precision of the passes; weights and sums are float32. "auto" takes bfloat16 where the processor computes in it."""
     monitors: bool = True
     """Watch for catastrophic and robust overfitting, a loss that is no number, a class that is never predicted and a network in
-    the wrong mode, and act on it: events.json says what was seen and done. A few passes over 96 validation images an epoch."""
+    the wrong mode, and act on it: `events` in curve.json says what was seen and done. A few passes over 96 validation images an epoch."""
     fallback: Mapping[str, Any] = field(default_factory=lambda: {"name": "madry", "steps": 3})
     """The objective that takes over where one has collapsed (catastrophic overfitting); a table with `name` and settings."""
     seconds: float | None = None
@@ -131,7 +133,7 @@ class HardenPlan:
     def _require_numbers(self) -> None:
         if not self.stages:
             raise PlanError("expected at least one stage, got none: write stages = [{ epochs = 30 }]")
-        if self.batch_size < 2:
+        if self.batch_size != "auto" and self.batch_size < 2:
             raise PlanError(f"batch_size must be at least 2 (batch norm needs two images), got {self.batch_size}")
         if self.accumulate < 1:
             raise PlanError(f"accumulate must be at least 1 batch, got {self.accumulate}")
@@ -150,9 +152,14 @@ class HardenPlan:
             raise PlanError(f"effective must lie between 0 and 1, got {self.effective:g}: leave it out to count every image")
 
     @property
+    def batch(self) -> int:
+        """Images at a time: a number, of the plan of a training that is prepared."""
+        return USUAL_BATCH if self.batch_size == "auto" else self.batch_size
+
+    @property
     def step_images(self) -> int:
         """Images of one step."""
-        return self.batch_size * self.accumulate
+        return self.batch * self.accumulate
 
     @property
     def epochs(self) -> int:

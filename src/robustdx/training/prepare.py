@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def prepare(plan: HardenPlan, *, trust_code: bool = False, device: str = "cpu") 
     """
     loaded = load_dataset(plan.data)
     data = with_splits(loaded).as_task(plan.task)
+    plan = _with_batch(plan, len(data.only("train")))
     _require_images(data, plan, dealt=not loaded.splits)
     where = require_device(device)
     model = _begun(plan, data, trust_code)
@@ -46,6 +48,13 @@ def words(training: Training) -> dict[str, Any]:
     start = training.plan.start
     begun = {} if start is None else {"start_sha256": sha256(_weights_file(start).read_bytes()).hexdigest()}
     return {**dump(training.plan), **begun, "precision": training.precision, "images_key": key(images)}
+
+
+def _with_batch(plan: HardenPlan, images: int) -> HardenPlan:
+    """The plan with a number in place of "auto": the usual one, or as many as give two steps an epoch."""
+    if plan.batch_size != "auto":
+        return plan
+    return replace(plan, batch_size=min(plan.batch, max(2, images // (2 * plan.accumulate))))
 
 
 def _require_images(data: Dataset, plan: HardenPlan, dealt: bool) -> None:
@@ -64,7 +73,7 @@ def _require_images(data: Dataset, plan: HardenPlan, dealt: bool) -> None:
     if images < 2:
         raise DataError(f"{data.name}: expected at least 2 training images, got 1: batch norm cannot learn from one")
     if plan.step_images > images:
-        asked = f"batch_size {plan.batch_size}" + (f" times accumulate {plan.accumulate}" if plan.accumulate > 1 else "")
+        asked = f"batch_size {plan.batch}" + (f" times accumulate {plan.accumulate}" if plan.accumulate > 1 else "")
         raise PlanError(
             f"{asked} is more than the {images} training images of {data.name}: give a batch_size of about {max(2, images // 8)}"
         )

@@ -121,6 +121,15 @@ def test_another_takes_the_place_of_the_usual_choice_only_beyond_chance(training
     assert better(ground, usual, [lucky, better_by_far])[0] is better_by_far
 
 
+def test_images_are_smaller_where_nobody_named_a_size_and_the_budget_is_short():
+    unnamed = prepare(plan(model={"source": "timm:test_resnet"}, data="synthetic,task=binary,images=60"))
+    own = unnamed.model.size
+    worth = len(unnamed.train) * price.flop(unnamed, USUAL, own, unnamed.plan.adversary)
+    short, long = (Auto(unnamed, Budget(flop=n * worth))(try_out=False) for n in (6, 20))
+    assert (chosen(short)["size"].chosen, short.plan.model.size) == (f"{own[0] // 2}x{own[1] // 2}", (own[0] // 2, own[1] // 2))
+    assert ("size" in chosen(long), long.plan.model.size) == (False, None)
+
+
 def test_without_an_adversary_there_is_nothing_to_try():
     training = prepare(plan(eps=0))
     made = Auto(training, epochs_worth(prepare(plan()), 10))()

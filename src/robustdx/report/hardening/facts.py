@@ -10,7 +10,7 @@ from robustdx.report.findings import Findings
 from robustdx.report.hardening.hardened import Hardened, Record
 from robustdx.report.numbers import TIMES, count, duration, eps_text, joined, percent, plural, shown, threat_name
 
-WITHOUT_ADVERSARY = ("standard", "noisy")
+WITHOUT_ADVERSARY = ("standard", "noisy", "focal")
 """Objectives that meet no adversary: the budget of the plan says nothing about them."""
 SLACK = 0.02
 """So little above guessing is nothing."""
@@ -63,7 +63,14 @@ def origin(h: Hardened) -> list[str]:
         if start
         else "Training started from random weights."
     )
-    return [begun, *(_stage(h, n, s) for n, s in enumerate(h.plan["stages"], start=1))]
+    stages = [_stage(h, n, s) for n, s in enumerate(h.plan["stages"], start=1)]
+    if not h.plan.get("seconds"):
+        return [begun, *stages]
+    return [
+        begun,
+        *stages,
+        f"Its time was limited to {duration(h.plan['seconds'])}: {plural(len(h.epochs), 'epoch')} were run, as the curve shows.",
+    ]
 
 
 def adversary(h: Hardened) -> list[str]:

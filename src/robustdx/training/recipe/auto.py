@@ -13,7 +13,7 @@ from robustdx.errors import PlanError
 from robustdx.threats import Threat
 from robustdx.training.loaded import Training
 from robustdx.training.plan import HardenPlan
-from robustdx.training.prepare import takes_size
+from robustdx.training.prepare import prepare, takes_size
 from robustdx.training.recipe import price
 from robustdx.training.recipe.budget import Budget
 from robustdx.training.recipe.choice import Choice
@@ -21,6 +21,7 @@ from robustdx.training.recipe.trials import Candidate, Ground, Trial, better
 
 Words = Mapping[str, Any]
 Tell = Callable[[str, int, int], None]
+Again = Callable[[HardenPlan], Training]
 
 STANDARD: Words = {"name": "standard"}
 USUAL: Words = {"name": "madry", "steps": 2, "step_size": 0.75}
@@ -35,6 +36,8 @@ SHORTEST, LONGEST = 40, 640
 """Steps of a trial: fewer tell nothing, more tell no more."""
 SMALLEST = 24
 """Pixels of the shorter side below which images are not halved."""
+ENOUGH, SMALLEST_WHOLE = 12, 64
+"""Epochs below which images are made smaller where nobody named their size, and pixels of the shorter side below which they are not."""
 LARGE = 4 / 255
 """Budget above which training begins with half of it."""
 CLEAN, SMALL = 0.12, 0.48
@@ -53,13 +56,22 @@ class Recipe:
 class Auto:
     """Chooses a plan for the network, the images, the threat and the budget that a user named.
 
-    `workers` processes will share every batch; `after` is what follows the training, in passes of all images together.
+    `workers` processes will share every batch; `after` is what follows the training, in passes of all images together; `again` loads
+    another plan of the same training.
     """
 
     def __init__(
-        self, training: Training, budget: Budget, tell: Tell = lambda what, done, total: None, *, workers: int = 1, after: int = 0
+        self,
+        training: Training,
+        budget: Budget,
+        tell: Tell = lambda what, done, total: None,
+        *,
+        workers: int = 1,
+        after: int = 0,
+        again: Again = prepare,
     ) -> None:
-        self.training, self.plan, self.tell, self.workers, self.after = training, training.plan, tell, workers, after
+        self.training, self.plan, self.tell = training, training.plan, tell
+        self.workers, self.after, self.again = workers, after, again
         self.began, self.budget, self.choices = time.monotonic(), budget, list[Choice]()
         assert training.model.size is not None
         self.size = training.model.size
@@ -71,8 +83,10 @@ class Auto:
             PlanError: a budget too short for one epoch; it says what is needed.
         """
         self.batch = self._batch()
-        self.small = self._small()
         self.work = self._work()
+        self._shrink()
+        self.small = self._small()
+        self._require_an_epoch()
         self.objective, self.rate = self._tried(try_out)
         stages = self._stages()
         words = {
@@ -117,13 +131,33 @@ class Auto:
             self.ending = self.after * self._flop(STANDARD, self.size) / 3 / speed  # forward, back to the image, back to the weights
             work = speed * max(0.0, self.budget.seconds - self.ending)
             told = {"seconds": self.budget.seconds, "of_these_for_the_audit_at_the_end": self.ending, "flop_per_second": speed}
-        need = self._flop(STANDARD if self.plan.eps == 0 else USUAL, self.small or self.size) * len(self.training.train)
-        if work < need:
-            asked = f"{need / told['flop_per_second'] / 60:.1f}m" if "flop_per_second" in told else f"{need / 1e12:.2g}TFLOP"
-            raise PlanError(f"a budget of {self.budget} is too short for one epoch of these images: give at least --budget {asked}")
         epochs = work / (self._flop(STANDARD, self.size) * len(self.training.train))
         self._chose("work", f"{work / 1e12:.3g} TFLOP", f"that is what {self.budget} holds: {epochs:.3g} plain epochs at full size", **told)
         return work
+
+    def _shrink(self) -> None:
+        """Smaller images, where the user named no size and the budget holds few epochs of the network's own."""
+        own = size = self.size
+        while self._epochs(size) < ENOUGH and min(size) >= 2 * SMALLEST_WHOLE:
+            size = (size[0] // 2, size[1] // 2)
+        if self.plan.model.size is not None or size == own or not takes_size(self.training.model, size):
+            return
+        held = f"at {own[0]}x{own[1]} the budget holds {self._epochs(own):.2g} epochs, at this size {self._epochs(size):.2g}"
+        self.size, self.plan = size, replace(self.plan, model=replace(self.plan.model, size=size))
+        self.training = self.again(self.plan)
+        self._chose("size", f"{size[0]}x{size[1]}", f"{held}; --size takes another", enough=ENOUGH)
+
+    def _epochs(self, size: tuple[int, int]) -> float:
+        """How many the work holds, at one size throughout."""
+        return self.work / (self._flop(STANDARD if self.plan.eps == 0 else USUAL, size) * len(self.training.train))
+
+    def _require_an_epoch(self) -> None:
+        least = self._epochs(self.small or self.size)
+        if least < 1:
+            given = self.budget.flop or self.budget.seconds or 0.0
+            need = given / max(least, 1e-9) * 1.05
+            asked = f"{need / 1e12:.2g}TFLOP" if self.budget.seconds is None else f"{need / 60:.1f}m"
+            raise PlanError(f"a budget of {self.budget} is too short for one epoch of these images: give at least --budget {asked}")
 
     def _tried(self, try_out: bool) -> tuple[Words, float]:
         """The objective, then the learning rate: the usual ones, unless a trial shows better."""

@@ -42,7 +42,7 @@ def flop(training: Training, objective: Mapping[str, Any], size: tuple[int, int]
 
 def speed(training: Training, size: tuple[int, int]) -> float:
     """Floating-point operations a second of plain steps with the plan's batch, on this machine as it is now."""
-    model, batch = _copy(training), training.plan.batch_size
+    model, batch = _copy(training), training.plan.batch
     x, y = _images(training, batch, size)
     draws, seconds = Draws(0, tuple(map(str, range(batch)))), []
     work = batch * flop(training, {"name": "standard"}, size, training.plan.adversary)

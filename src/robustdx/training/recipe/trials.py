@@ -111,8 +111,8 @@ class Ground:
         clean, robust = [], []
         plan, device = self.training.plan, model.mean.device
         with still(model), computing(model, self.training.precision):
-            for start in range(0, len(self.judged), plan.batch_size):
-                indices = range(start, min(start + plan.batch_size, len(self.judged)))
+            for start in range(0, len(self.judged), plan.batch):
+                indices = range(start, min(start + plan.batch, len(self.judged)))
                 pixels, y = batch(self.judged, indices, self.size, model.channels)
                 x, y = pixels.to(device).float() / 255, y.to(device)
                 draws = Draws(plan.seed, tuple(self.judged.examples[i].id for i in indices), ("trial",))
