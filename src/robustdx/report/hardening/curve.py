@@ -131,8 +131,10 @@ def _lowered(e: Record) -> str:
 
 
 def said(event: Record) -> str:
+    """What was seen and what was done, after the name of the monitor, where the words do not begin with it."""
     seen = "; ".join(str(event[key]) for key in ("seen", "done") if event.get(key))
-    return ": ".join(part for part in (str(event.get("monitor", "").replace("_", " ")), seen) if part)
+    name = str(event.get("monitor", "")).replace("_", " ")
+    return seen if seen.startswith(name) else f"{name}: {seen}" if seen else name
 
 
 def _cell(value: Any) -> Any:
