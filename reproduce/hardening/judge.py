@@ -1,8 +1,8 @@
 """How many test images each trained network gets right, as they are and in the worst case of two strong attacks.
 
-python -m reproduce.hardening.judge --data DATA --runs RUNS [--images 2000] [--split test]
+python -m reproduce.hardening.judge --data DATA --runs RUNS [--images 2000]
 
-A line for each run goes to RUNS/rows.jsonl: what stands there is not measured again.
+A line for each run goes to rows.jsonl beside this file, so that it outlives the networks: what stands there is not measured again.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from robustdx.data.split import subset
 from robustdx.models import DiagnosticModel, ModelSpec, Subject, load, still
 from robustdx.threats import Linf
 
+ROWS = Path(__file__).parent / "rows.jsonl"
 TOGETHER = 64
 WORST = Cascade(members=(APGD(loss="ce", steps=50), APGDTargeted(targets=3, steps=50)))
 """APGD-CE, then APGD-T towards the three nearest classes, on what still stands."""
@@ -45,24 +46,40 @@ def judged(model: DiagnosticModel, data: Dataset) -> dict[str, Any]:
     return {"clean": clean, "robust": robust}
 
 
+def trained(folder: Path) -> dict[str, Any]:
+    """What a run says of itself: the epoch that validation images chose, and what it took."""
+    curve, times = (json.loads((folder / f"{name}.json").read_text()) for name in ("curve", "times"))
+    plan = json.loads((folder / "plan.json").read_text())
+    chosen = curve["epochs"][curve["chosen"] - 1]
+    val = {key: chosen[key] for key in ("balanced_accuracy", "robust_balanced_accuracy")}
+    events = [f"epoch {e['epoch']}: {e['seen']}; {e['done']}" for e in curve["events"]]
+    epochs = [stage["epochs"] for stage in plan["stages"]]
+    return {"val": val, "epochs": epochs, "seconds": round(sum(times["seconds"])), "events": events, "objective": plan["objective"]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--split", default="test")
     parser.add_argument("--images", type=int, default=2000)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    file = args.runs / "rows.jsonl"
-    done = {(row["run"], row["split"]) for row in map(json.loads, file.read_text().splitlines())} if file.is_file() else set()
-    data = subset(load_dataset(args.data).only(args.split), args.images, 0)
+    done = {row["run"] for row in rows()}
+    data = subset(load_dataset(args.data).only("test"), args.images, 0)
     for folder in sorted(path.parent for path in args.runs.glob("*/manifest.json")):
-        if (folder.name, args.split) not in done:
-            model = load(ModelSpec(source=str(folder)), data.kind, data.classes)
-            row = {"run": folder.name, "split": args.split, "ids": [e.id for e in data.examples], **judged(model, data)}
-            with file.open("a") as lines:
-                lines.write(json.dumps(row) + "\n")
-            print(folder.name, row["clean"].count("1"), row["robust"].count("1"), "of", len(data), flush=True)
+        if folder.name in done:
+            continue
+        model = load(ModelSpec(source=str(folder)), data.kind, data.classes)
+        images = {"ids": [e.id for e in data.examples], "patients": [e.patient for e in data.examples]}
+        row = {"run": folder.name, **trained(folder), **judged(model, data), "y": [e.label for e in data.examples], **images}
+        with ROWS.open("a") as lines:
+            lines.write(json.dumps(row) + "\n")
+        print(folder.name, row["clean"].count("1"), row["robust"].count("1"), "of", len(data), flush=True)
+
+
+def rows() -> list[dict[str, Any]]:
+    """What was measured so far."""
+    return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Train every method with the same floating-point work; what is trained is not trained again.
 
-python -m reproduce.hardening.train --data DATA --runs RUNS [--work 60TFLOP] [--seeds 0] [--only NAME ...]
+python -m reproduce.hardening.train --data DATA --runs RUNS [--work 200TFLOP] [--seeds 0] [--only NAME ...]
 
 A run is a folder of `robustdx harden`, RUNS/NAME-SEED; stopped at any moment, the same command goes on.
 """
@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--work", default="100TFLOP")
+    parser.add_argument("--work", default="200TFLOP")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--only", nargs="+", choices=[*METHODS, AUTO])
     args = parser.parse_args()
