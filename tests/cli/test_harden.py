@@ -80,3 +80,18 @@ def test_a_slip_is_named(arguments, told, tmp_path, monkeypatch):
         harden(*arguments)
     assert told in str(refusal.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_recipe_chooses_says_why_and_goes_on_with_what_it_chose(tmp_path):
+    asked = ["--model", "cnn", "--size", "32", "--data", "synthetic,task=binary,images=60", "--budget", "30GFLOP"]
+    ahead = harden(*asked, "--dry-run")
+    assert "short trials come before the training and may change it" in " ".join(ahead.split())
+    told = harden(*asked, "--out", tmp_path / "run")
+    for what in ("batch: 16 images, because", "work: 0.03 TFLOP, because", "objective: madry", "epoch 1 (standard"):
+        assert what in told
+    recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert recipe["plan"]["stages"] == json.loads((tmp_path / "run" / "plan.json").read_text())["stages"]
+    assert "What the recipe chose, and why" in (tmp_path / "run" / "README.md").read_text()
+    assert "Nothing to do" in harden(*asked, "--out", tmp_path / "run")
+    with pytest.raises(RunError, match="asked for in other words"):
+        harden(*asked, "--seed", "1", "--out", tmp_path / "run")

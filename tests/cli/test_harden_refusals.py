@@ -15,7 +15,8 @@ from robustdx.models import CNN, DiagnosticModel, ModelSpec, save
 from robustdx.tasks import Binary
 
 DATA = ["--data", "synthetic,task=binary,images=60"]
-SMALL = ["--model", "cnn", "--size", 16, "--epochs", 1, "--batch-size", 16]
+BARE = ["--model", "cnn", "--size", 16]
+SMALL = [*BARE, "--epochs", 1, "--batch-size", 16]
 
 
 @pytest.fixture
@@ -45,6 +46,11 @@ REFUSED = {
     "no such device": ([*SMALL, *DATA, "--device", "gpu"], "expected a device"),
     "no such network": (["--model", "timm:resnet81", *SMALL[2:], *DATA], "did you mean resnet"),
     "a program": (["--model", "no.pt2", *SMALL[2:], *DATA], "there is no model"),
+    "no such recipe": ([*BARE, *DATA, "--recipe", "manual", "--budget", "1m"], "there is no recipe 'manual'"),
+    "a recipe without a budget": ([*BARE, *DATA, "--recipe", "auto"], "give --budget 20m"),
+    "a budget of nothing known": ([*BARE, *DATA, "--budget", "soon"], "expected a time such as 20m or 2h"),
+    "a budget too short": ([*BARE, *DATA, "--budget", "1GFLOP"], "too short for one epoch of these images: give at least --budget"),
+    "what a recipe chooses": ([*BARE, *DATA, "--budget", "1m", "--objective", "trades"], "a recipe chooses objective by itself"),
     "no such data": ([*SMALL, "--data", "folder:/nowhere"], "/nowhere, which is not there"),
 }
 

@@ -81,8 +81,20 @@ def harden(
     screen = Screen()
     keep: Callable[[Path], None] = nothing
     if recipe or budget:
+        require_open(read)
         made, keep = choose(made, recipe or "auto", budget, out, screen, dry_run=dry_run, ending=ending, **where)
     carry_out(made, out, screen, dry_run=dry_run, ending=ending, follow=follow, keep=keep, **where)
+
+
+CHOSEN = ("objective", "stages", "judge", "batch_size", "learning_rate", "warm_up", "seconds")
+"""Keys of a plan that a recipe chooses."""
+
+
+def require_open(read: Mapping[str, Any]) -> None:
+    """Refuse a plan that has chosen already what a recipe is to choose."""
+    told = [name for name in CHOSEN if read.get(name) is not None]
+    if told:
+        raise PlanError(f"a recipe chooses {', '.join(told)} by itself: leave that out, or leave --budget and --recipe out")
 
 
 def nothing(out: Path) -> None:

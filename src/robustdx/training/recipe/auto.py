@@ -25,7 +25,7 @@ Again = Callable[[HardenPlan], Training]
 
 STANDARD: Words = {"name": "standard"}
 USUAL: Words = {"name": "madry", "steps": 2, "step_size": 0.75}
-"""Two steps reach nearly what ten do at small eps, at a third of the price."""
+"""Two large steps, at three tenths of the price of ten."""
 OTHERS: tuple[Words, ...] = ({"name": "n-fgsm"}, {"name": "trades", "steps": 2, "step_size": 0.75, "beta": 4.0})
 RATE, RATE_AFTER_START = 0.05, 0.02
 """Learning rate at a batch of 64: from random weights, and from trained ones."""
@@ -84,7 +84,9 @@ class Auto:
         """
         self.batch = self._batch()
         self.work = self._work()
-        self._shrink()
+        if self._shrunk():
+            self.choices = [c for c in self.choices if c.what != "work"]
+            self.work = self._work()
         self.small = self._small()
         self._require_an_epoch()
         self.objective, self.rate = self._tried(try_out)
@@ -115,9 +117,7 @@ class Auto:
             self._chose("resolution", "full size throughout", "images of half the size are too small for this network", smallest=SMALLEST)
             return None
         ratio = price.flop(self.training, STANDARD, half, self.plan.adversary) / self._flop(STANDARD, self.size)
-        why = (
-            f"a step on images of half the height and width costs {ratio:.2f} of one at full size, and most of what is learned there stays"
-        )
+        why = f"a step on images of half the height and width costs {ratio:.2f} of one at full size"
         self._chose("resolution", f"{half[0]}x{half[1]} first, then {self.size[0]}x{self.size[1]}", why, cost_of_small=round(ratio, 3))
         return half
 
@@ -135,17 +135,18 @@ class Auto:
         self._chose("work", f"{work / 1e12:.3g} TFLOP", f"that is what {self.budget} holds: {epochs:.3g} plain epochs at full size", **told)
         return work
 
-    def _shrink(self) -> None:
-        """Smaller images, where the user named no size and the budget holds few epochs of the network's own."""
+    def _shrunk(self) -> bool:
+        """Whether images are made smaller: where the user named no size and the budget holds few epochs of the network's own."""
         own = size = self.size
         while self._epochs(size) < ENOUGH and min(size) >= 2 * SMALLEST_WHOLE:
             size = (size[0] // 2, size[1] // 2)
         if self.plan.model.size is not None or size == own or not takes_size(self.training.model, size):
-            return
+            return False
         held = f"at {own[0]}x{own[1]} the budget holds {self._epochs(own):.2g} epochs, at this size {self._epochs(size):.2g}"
         self.size, self.plan = size, replace(self.plan, model=replace(self.plan.model, size=size))
         self.training = self.again(self.plan)
         self._chose("size", f"{size[0]}x{size[1]}", f"{held}; --size takes another", enough=ENOUGH)
+        return True
 
     def _epochs(self, size: tuple[int, int]) -> float:
         """How many the work holds, at one size throughout."""
