@@ -85,7 +85,8 @@ class Loop:
             RunError: the loss is no longer a number, or the disk refuses.
         """
         plan, device = self.training.plan, self.training.device
-        checkpoint.require_room(self.store, self.learner.state(), 2 if plan.optimiser == "adamw" else 1)
+        if self.team.leads:
+            checkpoint.require_room(self.store, self.learner.state(), 2 if plan.optimiser == "adamw" else 1)
         self.team.meet()  # before anything is written: all have read the same checkpoint
         self.attendant = Attendant(self.training, self.learner, self.progress, on_event)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
