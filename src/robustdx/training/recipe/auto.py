@@ -30,6 +30,7 @@ OTHERS: tuple[Words, ...] = ({"name": "n-fgsm"}, {"name": "trades", "steps": 2, 
 RATE, RATE_AFTER_START = 0.05, 0.02
 """Learning rate at a batch of 64: from random weights, and from trained ones."""
 FASTER_OR_SLOWER = (2.0, 0.4)
+TRIALS = 1 + len(OTHERS) + len(FASTER_OR_SLOWER)
 ON_TRIALS = 0.15
 """Share of the budget that trials may take, all together."""
 SHORTEST, LONGEST = 40, 640
@@ -73,6 +74,7 @@ class Auto:
         self.training, self.plan, self.tell = training, training.plan, tell
         self.workers, self.after, self.again = workers, after, again
         self.began, self.budget, self.choices = time.monotonic(), budget, list[Choice]()
+        self.tried = 0
         assert training.model.size is not None
         self.size = training.model.size
 
@@ -172,23 +174,28 @@ class Auto:
         if not try_out:
             self._chose("objective", candidates[0].name, "that is usual; short trials come before the training and may change it")
             return USUAL, rate
-        each = ON_TRIALS * self.work / (len(candidates) + len(FASTER_OR_SLOWER))
+        each = ON_TRIALS * self.work / TRIALS
         if each / (self.batch * max(costs)) < SHORTEST:
             why = f"the budget is too short for trials of {SHORTEST} steps"
             self._chose("objective", candidates[0].name, why, steps_that_fit=int(each / (self.batch * max(costs))))
             return USUAL, rate
         self.ground = Ground.of(replace(self.training, plan=replace(self.plan, batch_size=self.batch)), size)
-        objective = self._best("objective", candidates, each).candidate.objective
-        rates = [Candidate(objective, rate * factor) for factor in (1.0, *FASTER_OR_SLOWER)]
-        return objective, self._best("learning rate", rates, each).candidate.learning_rate
+        best = self._best("objective", [self._trial(c, each) for c in candidates])
+        others = [Candidate(best.candidate.objective, rate * factor) for factor in FASTER_OR_SLOWER]
+        best = self._best("learning rate", [best, *(self._trial(c, each) for c in others)])
+        return best.candidate.objective, best.candidate.learning_rate
 
-    def _best(self, what: str, candidates: list[Candidate], each: float) -> Trial:
-        trials = []
-        for n, candidate in enumerate(candidates):
-            self.tell(f"trial of the {what}: {candidate.name}", n, len(candidates))
-            steps = _whole(each / (self.batch * self._flop(candidate.objective, self.ground.size)))
-            trials.append(self.ground.run(candidate, steps))
-            self.work -= steps * self.batch * self._flop(candidate.objective, self.ground.size)
+    def _trial(self, candidate: Candidate, work: float) -> Trial:
+        """As many steps as that work holds; it is taken from the budget."""
+        self.tell(f"trial: {candidate.name}", self.tried, TRIALS)
+        self.tried += 1
+        each = self.batch * self._flop(candidate.objective, self.ground.size)
+        steps = _whole(work / each)
+        self.work -= steps * each
+        return self.ground.run(candidate, steps)
+
+    def _best(self, what: str, trials: list[Trial]) -> Trial:
+        """The first, which is usual, unless another is above it by more than chance."""
         chosen, p = better(self.ground, trials[0], trials[1:])
         told = {t.candidate.name: self._result(t, p.get(t.candidate.name)) for t in trials}
         usual = chosen is trials[0]
