@@ -39,10 +39,11 @@ $(PEERS): pyproject.toml constraints.txt peers/requirements.txt
 test-references: $(PEERS) ## Compare with torchattacks, foolbox, ART, scikit-learn and scipy
 	.venv-peers/bin/python -m pytest tests/references tests/metrics
 
-bench: $(PEERS) ## Our attacks and the peers' side by side: PGD's time, strength (resumes), the others' time; hours
+bench: $(PEERS) ## Our attacks and the peers' side by side: PGD's time, strength (resumes), the others' time, training; hours
 	.venv-peers/bin/python -W ignore -m benchmarks.attacks
 	.venv-peers/bin/python -W ignore -m benchmarks.strength
 	.venv-peers/bin/python -W ignore -m benchmarks.speed
+	.venv-peers/bin/python -W ignore -m benchmarks.training
 
 clean: ## Remove the environments and runs/
 	rm -rf .venv .venv-peers runs
