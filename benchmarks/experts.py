@@ -146,6 +146,8 @@ def page(lines: Mapping[tuple[str, float, str], Line], about: str) -> Iterator[s
     yield "*Claimed*: PGD of 40 steps on the defence as it is. *By hand*: steps chosen with all there is to know of the defence, in"
     yield "`benchmarks/experts.py`. *More*: images that the one broke and the other did not. Passes are the network's, for each image"
     yield "that was right; seconds are the processor's, for all of them. The escalation judges 25 images at a time, each with a verdict."
+    yield "Each defence stands before one training of the same plan; another row may belong to another training, made on another processor."
+    yield "Where answers are drawn, the escalation also hands each image in ten times; the attacks by hand do so once."
     yield "Aimed at: at most 2 of 100 images more than either.\n"
     yield (
         "| defence | eps | right | claimed | escalation | by hand | AutoAttack `rand` | "
