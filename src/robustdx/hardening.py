@@ -14,6 +14,7 @@ from robustdx import api
 from robustdx.auditing import prepare
 from robustdx.auditing.before import LEFT_OUT, beside, first_of
 from robustdx.auditing.plan import AuditPlan
+from robustdx.auditing.presets import PRESETS
 from robustdx.auditing.run import Audit, Progress
 from robustdx.catalogue import build, dump
 from robustdx.models import ModelSpec, load
@@ -24,8 +25,8 @@ from robustdx.store import Store
 from robustdx.training.facts import facts, plan_words
 from robustdx.training.loaded import Training
 
-PASSES = 44
-"""For each image: FGSM, PGD of 20 steps, and one look before."""
+PASSES = sum(part.passes for part in PRESETS["quick"].parts)
+"""Forward and backward passes of the quick audit for each image that stands through it."""
 IMAGES = 200
 """Validation images in the quick audit, drawn by patient: about this many at most."""
 HEAD = """\
@@ -77,7 +78,7 @@ class Ending:
             return "No audit at the end"
         images = min(IMAGES, len(training.val))
         twice = ", and of the network before" if self.compare or training.plan.start else ""
-        return f"At the end a quick audit on {images} validation images (at most 43 passes each){twice}"
+        return f"At the end a quick audit on {images} validation images (at most {PASSES} passes each){twice}"
 
     def _audited(self, out: Path) -> bool:
         """Whether the audit is whole, and compares with what is asked for now; it stays so where the folder is moved to."""
@@ -93,7 +94,7 @@ class Ending:
     def passes(self, training: Training) -> int:
         """What follows a training, at most: passes forward and back, of all images together."""
         networks = 2 if self.compare or training.plan.start else 1
-        return networks * PASSES * min(IMAGES, len(training.val)) if self._audits(training) else 0
+        return networks * (PASSES + 1) * min(IMAGES, len(training.val)) if self._audits(training) else 0
 
     def _audits(self, training: Training) -> bool:
         return self.audit and training.plan.eps > 0  # at eps 0 every attack gives the image back
