@@ -1,0 +1,3 @@
+"""What gets into medical images when they are taken: hair, rulers, exposure, dust, streaks."""
+
+ARTEFACTS: dict[str, type] = {}

@@ -1,0 +1,1 @@
+"""The worst image within plausible parameters: a natural adversary."""
