@@ -18,6 +18,7 @@ from robustdx.auditing.certificates.votes import Certification
 from robustdx.auditing.detection.alarms import Alarms
 from robustdx.auditing.detection.results import write_alarm_results
 from robustdx.auditing.files.attacked import Export
+from robustdx.auditing.files.perturbed import Perturbing
 from robustdx.auditing.files.purified import Purification
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.requirements import require_images
@@ -121,6 +122,16 @@ def attack(ready: Audit, out: Path, *, progress: Progress) -> bool:
 
 def purify(ready: Purification, out: Path, *, command: str, progress: Progress) -> bool:
     """Write purified images and their manifest (see `auditing.files.purified`), or go on with them; False where all was there."""
+    return _written(ready, out, command, progress)
+
+
+def perturb(ready: Perturbing, out: Path, *, command: str, progress: Progress) -> bool:
+    """Write perturbed images and their manifest (see `auditing.files.perturbed`), or go on with them; False where all was there."""
+    return _written(ready, out, command, progress)
+
+
+def _written(ready: Purification | Perturbing, out: Path, command: str, progress: Progress) -> bool:
+    """Files and their manifest, or what is missing of them; False where all was there."""
     store, words = Store(out), ready.words()
     ready.require_apart(out)
     if store.whole and store.belongs_to(words) and not ready.missing(store):

@@ -24,7 +24,7 @@ app = typer.Typer(
 
 COMMANDS = (
     *("demo", "audit", "gate", "attack", "certify", "detect", "harden"),
-    *("purify", "export", "inspect", "report", "selftest", "catalogue"),
+    *("purify", "perturb", "export", "inspect", "report", "selftest", "catalogue"),
 )
 """The files of this room that hold commands, in the order of --help."""
 

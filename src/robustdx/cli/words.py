@@ -36,6 +36,16 @@ def size(text: str | None) -> list[int] | None:
     return sides * 2 if len(sides) == 1 else sides
 
 
+def pair(text: str | None) -> tuple[int, int] | None:
+    """`224` or `150x200` as height and width, both at least 1."""
+    sides = size(text)
+    if sides is None:
+        return None
+    if min(sides) < 1:
+        raise PlanError(f"expected a size such as 224 or 150x200 (height x width), got {text!r}")
+    return sides[0], sides[1]
+
+
 def method(text: str) -> dict[str, Any]:
     """`pgd,steps=20,early_stop=false` as a table of settings."""
     name, *settings = text.split(",")

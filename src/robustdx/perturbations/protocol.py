@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, get_args, runtime_checkable
 
+from robustdx.catalogue import unknown
 from robustdx.draws import Draws
 from robustdx.errors import PlanError
 from robustdx.tensors import Images
@@ -61,3 +62,17 @@ def require_count(count: int) -> None:
     """
     if count < 2:
         raise PlanError(f"a sequence needs at least 2 frames, got {count}: with one there is nothing to compare")
+
+
+def require_modality(modality: str | None) -> Modality | None:
+    """The modality of that name; None where none is named.
+
+    Raises:
+        PlanError: no such modality (the nearest is named).
+    """
+    for known in get_args(Modality):
+        if modality == known:
+            return known
+    if modality is not None:
+        raise PlanError(unknown("modality", modality, dict.fromkeys(get_args(Modality))))
+    return None

@@ -10,8 +10,6 @@ import io
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from hashlib import file_digest, sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,16 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from robustdx.auditing.files.attacked import names_of, png
-from robustdx.auditing.prepare import content
-from robustdx.auditing.requirements import require_images
+from robustdx.auditing.files.attacked import png
+from robustdx.auditing.files.incoming import Incoming, hash_of, kept, on_grid, shown, smallest
 from robustdx.auditing.run import Progress
-from robustdx.catalogue import key
-from robustdx.data import Dataset, Example, Pixels, load_dataset, path_of
-from robustdx.data.read import read_image
-from robustdx.data.split import subset
+from robustdx.data import Example, Pixels
 from robustdx.draws import Draws
-from robustdx.errors import ImageError, PlanError, RobustdxError, RunError
+from robustdx.errors import ImageError, PlanError, RobustdxError
 from robustdx.models import Purifier
 from robustdx.models.defended import require_pure
 from robustdx.purifiers import PURIFIERS
@@ -44,13 +38,9 @@ or of its pixels where there was none."""
 class Purification:
     """Images and the purifier that they go through, loaded and checked; nothing has run yet."""
 
-    source: str
-    """The data, in the words of --data."""
-    data: Dataset
+    incoming: Incoming
     purifier: Purifier
     seed: int = 0
-    channels: int | None = None
-    """Grey (1) or colour (3); None: each image as it is."""
     device: str = "cpu"
 
     @classmethod
@@ -59,12 +49,11 @@ class Purification:
         source: str,
         purifiers: Sequence[Mapping[str, Any]],
         *,
-        split: str = "all",
-        images: int | None = None,
         seed: int = 0,
+        device: str = "cpu",
         **more: Any,
     ) -> Purification:
-        """Load what the words name; several purifiers make a chain.
+        """Load what the words name; several purifiers make a chain. Further words are those of `Incoming.of`.
 
         Raises:
             PlanError, DataError: what does not exist, or does not fit.
@@ -72,44 +61,21 @@ class Purification:
         if not purifiers:
             raise PlanError("expected a purifier, got none: name one, such as jpeg; `robustdx list purifiers` shows all")
         words = purifiers[0] if len(purifiers) == 1 else {"name": "chain", "members": [dict(p) for p in purifiers]}
-        data = load_dataset(source)
-        if split != "all":
-            if split not in data.splits:
-                raise PlanError(f"{data.name} has no split named {split!r}: take one of {', '.join(('all', *data.splits))}")
-            data = data.only(split)
-        require_images(data)
-        return cls(source, data if images is None else subset(data, images, seed), PURIFIERS.parse(words), seed, **more)
+        return cls(Incoming.of(source, seed=seed, **more), PURIFIERS.parse(words), seed, device)
 
     def words(self) -> dict[str, Any]:
         """What the folder belongs to: settings, and the images as they were named when it began."""
-        found = [(e.id, content(self.data, e)) for e in self.data.examples]
-        said = {"made": "purified images", "data": self.source, "purifier": PURIFIERS.dump(self.purifier), "seed": self.seed}
-        return {**said, "channels": self.channels, "images_key": key(found)}
-
-    @cached_property
-    def names(self) -> list[str]:
-        """Where each image goes, relative to the folder."""
-        return names_of(self.data.examples)
+        given = self.incoming
+        said = {"made": "purified images", "data": given.source, "purifier": PURIFIERS.dump(self.purifier), "seed": self.seed}
+        return {**said, "channels": given.channels, "images_key": given.key()}
 
     def missing(self, store: Store) -> int:
         """How many images are not there yet."""
-        return sum(not (store.path / name).is_file() for name in self.names)
+        return sum(not (store.path / name).is_file() for name in self.incoming.names)
 
     def require_apart(self, out: Path) -> None:
-        """Refuse a folder that lies among the images that come in, or that holds them.
-
-        Raises:
-            RunError: which of the two, and what to do.
-        """
-        files = [Path(e.file).resolve() for e in self.data.examples if e.file]
-        given, here = Path(path_of(self.source) or "."), out.resolve()
-        roots = {*(f.parent for f in files), *([given.resolve()] if path_of(self.source) and given.is_dir() else [])}
-        for root in sorted(roots):
-            if here.is_relative_to(root):
-                raise RunError(f"{out} lies in {root}, where the images come from, and would be read with them: give another --out")
-        for file in files:
-            if file.is_relative_to(here):
-                raise RunError(f"{out} holds {file}, which is to be purified and must stay as it is: give another --out")
+        """Refuse a folder among the images that come in, or one that holds them."""
+        self.incoming.require_apart(out, "purified")
 
     def read(self, progress: Progress) -> None:
         """Read every image once, and try the purifier on the smallest size, so that a refusal comes before the work.
@@ -117,11 +83,7 @@ class Purification:
         Raises:
             ImageError: the first image that cannot be read, or a size that the purifier does not take.
         """
-        shapes = []
-        for n, example in enumerate(self.data.examples, start=1):
-            shapes.append((self._before(example).shape, example))
-            progress("reading images", n, len(self.data))
-        shape, example = min(shapes, key=lambda s: (min(s[0][:2]), s[1].id))
+        shape, example = smallest(self.incoming.shapes(progress))
         self._purified(example, np.full(shape, 128, dtype=np.uint8))
 
     def run(self, store: Store, progress: Progress) -> None:
@@ -131,40 +93,32 @@ class Purification:
         writer.writeheader()
         for n, row in enumerate(self._rows(store), start=1):
             writer.writerow(row)
-            progress("purifying", n, len(self.data))
+            progress("purifying", n, len(self.incoming.data))
         store.write_text("manifest.csv", file.getvalue())
 
     def _rows(self, store: Store) -> Iterator[dict[str, Any]]:
-        said = _briefly(PURIFIERS.dump(self.purifier))
-        for example, name in zip(self.data.examples, self.names, strict=True):
-            before = self._before(example)
-            after = _kept(store.path / name, before)
+        said = briefly(PURIFIERS.dump(self.purifier))
+        for example, name in zip(self.incoming.data.examples, self.incoming.names, strict=True):
+            before = self.incoming.pixels(example)
+            after = kept(store.path / name, before.shape)
             if after is None:
                 pure = self._purified(example, before)
                 store.write_bytes(name, png(pure[0], example))
-                after = (pure[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-            change = np.abs(after.astype(np.int16) - before)
+                after = on_grid(pure[0])
             yield {
                 "id": example.id,
                 "source": example.file,
                 "image": name,
                 "purifier": said,
                 "channels": before.shape[2],
-                "mean_change": f"{change.mean() / 255:.6g}",
-                "largest_change": f"{change.max() / 255:.6g}",
-                "sha256": _hash(example, before),
+                **changes(before, after),
+                "sha256": hash_of(example, before),
             }
-
-    def _before(self, example: Example) -> Pixels:
-        """The pixels of an image, in one channel where it is grey."""
-        pixels = self.data.read(example, None, self.channels or 3)
-        grey = self.channels is None and bool((pixels == pixels[..., :1]).all())
-        return pixels[..., :1] if grey else pixels
 
     @torch.no_grad()
     def _purified(self, example: Example, pixels: Pixels) -> Images:
         """What `Defended(model, purifier)` would show its model of this image, but for rounding."""
-        x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None].to(self.device).float() / 255
+        x = shown(pixels, self.device)
         try:
             pure = self.purifier(x, Draws(self.seed, (example.id,)).fork("purify"))
             require_pure(pure, x, self.purifier)
@@ -177,30 +131,22 @@ class Purification:
 
     def facts(self, command: str) -> dict[str, Any]:
         """How it was run (run.json)."""
-        versions = {"python": platform.python_version(), "torch": torch.__version__, "robustdx": version("robustdx")}
-        return {"command": command, **self.words(), "device": self.device, "images": len(self.data), "versions": versions}
+        return {"command": command, **self.words(), "device": self.device, "images": len(self.incoming.data), "versions": versions()}
 
 
-def _kept(path: Path, before: Pixels) -> Pixels | None:
-    """The image that an earlier start wrote; None where there is none, or one that is damaged or belongs to something else."""
-    if not path.is_file():
-        return None
-    try:
-        after = read_image(path, None, before.shape[2])
-    except ImageError:
-        return None
-    return after if after.shape == before.shape else None
+def changes(before: Pixels, after: Pixels) -> dict[str, str]:
+    """How far an image was changed, for a manifest."""
+    change = np.abs(after.astype(np.int16) - before)
+    return {"mean_change": f"{change.mean() / 255:.6g}", "largest_change": f"{change.max() / 255:.6g}"}
 
 
-def _hash(example: Example, pixels: Pixels) -> str:
-    if not example.file:
-        return sha256(pixels.tobytes()).hexdigest()
-    with Path(example.file).open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+def versions() -> dict[str, str]:
+    """What it was run with."""
+    return {"python": platform.python_version(), "torch": torch.__version__, "robustdx": version("robustdx")}
 
 
-def _briefly(words: Mapping[str, Any]) -> str:
-    """A purifier as it is named on the command line, the members of a chain joined by a space."""
+def briefly(words: Mapping[str, Any]) -> str:
+    """A method as it is named on the command line, the members of a chain joined by a space."""
     if words["name"] == "chain":
-        return " ".join(_briefly(member) for member in words["members"])
+        return " ".join(briefly(member) for member in words["members"])
     return ",".join([str(words["name"]), *(f"{k}={v}" for k, v in words.items() if k != "name")])
