@@ -41,10 +41,15 @@ class Catalogue:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Well-known settings of one of them by a name of their own: {"mi": {"name": "bim", "momentum": 1.0}}."""
 
+    @property
+    def plural(self) -> str:
+        """What several of them are called: "attacks", "analyses"."""
+        return f"{self.kind.removesuffix('is')}es" if self.kind.endswith("is") else f"{self.kind}s"
+
     @cached_property
     def methods(self) -> dict[str, type]:
-        """Our methods and those that installed packages offer under the entry point group `robustdx.<kind>s`."""
-        outside = {e.name: e.load() for e in entry_points(group=f"robustdx.{self.kind}s")}
+        """Our methods and those that installed packages offer under the entry point group `robustdx.<kinds>`."""
+        outside = {e.name: e.load() for e in entry_points(group=f"robustdx.{self.plural}")}
         return {**outside, **self.own}
 
     def parse(self, spec: str | Mapping[str, Any]) -> Any:

@@ -18,6 +18,7 @@ PRESETS_OF_AUDIT = "presets"
 
 def rooms() -> dict[str, Catalogue]:
     """Every catalogue by the word that `list` takes."""
+    from robustdx.analyses import ANALYSES
     from robustdx.attacks import ATTACKS
     from robustdx.data import SOURCES
     from robustdx.detectors import DETECTORS
@@ -27,14 +28,14 @@ def rooms() -> dict[str, Catalogue]:
     from robustdx.training import OBJECTIVES
 
     found = {"attacks": ATTACKS, "purifiers": PURIFIERS, "threats": THREATS, "tasks": TASKS, "goals": GOALS}
-    return {**found, "data": SOURCES, "objectives": OBJECTIVES, "detectors": DETECTORS}
+    return {**found, "data": SOURCES, "objectives": OBJECTIVES, "detectors": DETECTORS, "analyses": ANALYSES}
 
 
 @app.command("list")
 def list_(
     kind: Annotated[
         str | None,
-        typer.Argument(help="attacks, purifiers, detectors, threats, tasks, goals, data, objectives or presets; left out, all."),
+        typer.Argument(help="attacks, purifiers, detectors, analyses, threats, tasks, goals, data, objectives or presets; left out, all."),
     ] = None,
 ) -> None:
     """List what can be named in a plan."""
