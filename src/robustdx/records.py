@@ -22,6 +22,9 @@ from robustdx.errors import RunError
 ESCALATION = "escalation"
 """The attack of cells in which an evaluation distrusts itself: whatever a defence calls for, on what the plan's attacks left standing."""
 
+PERTURBATION, SEQUENCE, WORST_CASE, ANALYSIS = "perturbation", "sequence", "worst case", "analysis"
+"""What a cell without an adversary is about; see `Cell.natural`."""
+
 SCORES = pa.list_(pa.float32())
 DECISIONS = pa.list_(pa.int16())
 
@@ -45,7 +48,19 @@ SCHEMA = pa.schema(
 )
 """The columns of a cell's table. `patient` is null where the data does not say. Distances are in the units of eps. Whether the
 adversary's goal is reached is null where there is none, or where it cannot be asked of the image. `member` is the member of a cascade
-that broke the image; null under a plain attack, and where the image stands. Tables from before there were goals and members lack them."""
+that broke the image; null under a plain attack, and where the image stands. Tables from before there were goals and members lack them.
+Of a natural perturbation `searched` and the distances are null: nobody searched, and no budget measures it."""
+
+FRAMES = pa.schema(
+    [
+        *((name, SCHEMA.field(name).type) for name in ("id", "patient", "label", "clean_scores", "clean_decision")),
+        ("frame_scores", pa.list_(SCORES)),
+        ("frame_decisions", pa.list_(DECISIONS)),
+        ("forwards", pa.int32()),
+        ("backwards", pa.int32()),
+    ]
+)
+"""The columns of a sequence's table: a row per image, with the scores and the decision of every frame in the order of the clip."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +83,26 @@ class Cell:
     """"saved", or "searched" where eps is below one step of the grid."""
     images: int | None = None
     """About how many of the images, drawn by patient, the attack is shown; None: all of them."""
+    natural: str = ""
+    """What it is about where nobody attacks: "perturbation", "sequence", "worst case" or "analysis"; `attack` is then its label."""
+    severity: int | None = None
+    """Of a perturbation, 1 to 5."""
+    frames: int | None = None
+    """Of a sequence: the frames of a clip."""
 
     @property
     def key(self) -> str:
         """The folder of this cell: readable, unique within a run, and never outside of it, whatever label and split are called."""
+        if self.natural:
+            end = f"-{self.severity}" if self.severity else ""
+            return f"{self.natural.replace(' ', '-')}@{_component(self.attack)}{end}-{_component(self.split)}"
         if self.attack == "clean":
             return f"clean-{_component(self.split)}"
         return f"{_component(self.attack)}-{self.threat}-{self.eps * 255:.6g}-{_component(self.split)}"
+
+
+NATURAL = ("natural", "severity", "frames")
+"""The fields of a cell that only those without an adversary fill."""
 
 
 def _component(name: str) -> str:
@@ -122,8 +150,9 @@ def read_table(path: Path) -> pa.Table:
 
 
 def dump_cell(cell: Cell) -> str:
-    """A cell as JSON."""
-    return json.dumps(asdict(cell), indent=1, sort_keys=True)
+    """A cell as JSON; what only natural cells have is left out of the others."""
+    words = {name: value for name, value in asdict(cell).items() if value or name not in NATURAL}
+    return json.dumps(words, indent=1, sort_keys=True)
 
 
 def parse_cell(text: str) -> Cell:

@@ -107,16 +107,26 @@ class Store:
 
     def finish_run(self) -> None:
         """Say that the run is whole."""
-        names = sorted(cell.key for cell, _ in self.cells())
+        names = sorted(cell.key for cell in self._whole())
         for leftover in [*self.path.rglob("*.part"), *self.path.glob("cells/*/part-*.parquet")]:
             leftover.unlink()  # of a process that died between two steps
         self.write_text("manifest.json", json.dumps({"schema": 1, "cells": names}, indent=1))
 
     def cells(self) -> Iterator[tuple[Cell, pa.Table]]:
-        """The whole cells, by name, with their records."""
+        """The whole cells of attacks and of images as they came, by name, with their records."""
+        return self._read("")
+
+    def natural(self, kind: str) -> Iterator[tuple[Cell, pa.Table]]:
+        """The whole cells of one kind without an adversary (see `Cell.natural`), by name, with their records."""
+        return self._read(kind)
+
+    def _read(self, kind: str) -> Iterator[tuple[Cell, pa.Table]]:
+        return ((cell, self.records(cell)) for cell in self._whole() if cell.natural == kind)
+
+    def _whole(self) -> Iterator[Cell]:
         for folder in sorted((self.path / "cells").glob("*")):
             if (folder / "records.parquet").exists():
-                yield parse_cell((folder / "cell.json").read_text(encoding="utf-8")), read_table(folder / "records.parquet")
+                yield parse_cell((folder / "cell.json").read_text(encoding="utf-8"))
 
     def records(self, cell: Cell) -> pa.Table:
         """The records of one whole cell."""

@@ -10,8 +10,9 @@ from robustdx.auditing.escalation.climb import Escalation
 from robustdx.auditing.escalation.conduct import budgets, escalated
 from robustdx.auditing.escalation.steps import STRONG, Step
 from robustdx.auditing.escalation.views import OWN, View
+from robustdx.auditing.natural.cells import CRAFTS
 from robustdx.auditing.presets import PRESETS
-from robustdx.auditing.run import Audit, Craft
+from robustdx.auditing.run import Audit, Craft, Maker
 from robustdx.models import DiagnosticModel, still
 from robustdx.threats import Threat
 
@@ -20,7 +21,7 @@ def outlook(audit: Audit) -> str:
     """The cells of an audit and about how long they take, in words."""
     seconds = _seconds(audit)
     lines = [f"{audit.data_name}: {len(audit.data[audit.split])} images, split {audit.split}; the search runs in {audit.precision}"]
-    lines += [f"  {cell.key}: {len(audit.shown(cell))} images" for cell, _, _ in audit.cells]
+    lines += [f"  {cell.key}: {len(audit.shown(cell))} images" for cell in audit.foreseen]
     if audit.plan.preset:
         lines.append(f"The preset {audit.plan.preset}: {PRESETS[audit.plan.preset].told()}")
     lines += [f"  {escalated(audit, threat, []).key}: those that still stand" for threat in budgets(audit)]
@@ -46,9 +47,20 @@ def _seconds(audit: Audit) -> float:
             clean |= {row["id"]: row for row in rows if attack is None}
             found.setdefault(cell.eps, []).append({row["id"]: row for row in rows})
             total += (time.monotonic() - began) * len(dataset) / len(batch.ids)
+        for cell, method in audit.natural:
+            total += _once(audit, CRAFTS[cell.natural](cell, method, judge, clean, audit.plan.seed))
         for threat in budgets(audit):
             total += _doubted(audit, judge, threat, clean, found[threat.eps])
     return total
+
+
+def _once(audit: Audit, craft: Maker) -> float:
+    """One cell without an adversary on its first batch, scaled to all of its images."""
+    dataset = audit.shown(craft.cell)
+    batch = audit.batch(dataset, range(min(audit.step, len(dataset))), attacked=False)
+    began = time.monotonic()
+    craft(batch, 0)
+    return (time.monotonic() - began) * len(dataset) / len(batch.ids)
 
 
 def _doubted(audit: Audit, judge: DiagnosticModel, threat: Threat, clean: Mapping[str, Row], before: Sequence[Mapping[str, Row]]) -> float:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from robustdx.attacks import ATTACKS, Attack
+from robustdx.auditing.natural import words
+from robustdx.auditing.natural.modality import modality_of
 from robustdx.auditing.presets import DEFAULT, PRESETS, PresetName
 from robustdx.errors import PlanError
 from robustdx.models import ModelSpec
 from robustdx.models.precision import Precision
+from robustdx.perturbations import Modality
 from robustdx.records import ESCALATION, Cell
 from robustdx.tasks import GOALS, Goal
 from robustdx.threats import THREATS, Linf, Threat
@@ -62,6 +65,12 @@ class AuditPlan:
     escalation: bool = True
     """Distrust the attacks: try whether the gradient tells the truth, and go on with whatever the model calls for (see
     docs/how-we-doubt.md). False leaves the plan's attacks unquestioned, and the report says so."""
+    perturbations: tuple[str | Mapping[str, Any], ...] | None = None
+    """What may happen to the images without an adversary (`robustdx list perturbations`): names, or tables with `name`, its settings,
+    `label`, `severities` (left out: 1 to 5) and `images` (that many only, drawn by patient). "corruptions" stands for all that may
+    happen to any image, "artefacts" for those that are believable on these. Left out, none."""
+    modality: Modality | None = None
+    """How the images were made, where the data do not say (a folder, a table): it decides which artefacts are believable."""
     images: int | None = None
     """At most about this many images, drawn by patient: for a quick look."""
     seed: int = 0
@@ -93,6 +102,7 @@ class AuditPlan:
             raise PlanError("expected a name for every attack, got an empty label: leave it out or fill it in")
         if {"clean", "worst", ESCALATION} & set(labels):
             raise PlanError(f"clean, worst and {ESCALATION} are names of the report: give the attack another label")
+        self.shown()
         eps = [f"{threat.eps * 255:.6g}" for threat in self.threats()]
         if eps == ["0"]:
             raise PlanError(
@@ -115,12 +125,23 @@ class AuditPlan:
         """Label, attack, and how many images it is shown."""
         found = []
         for spec in self.chosen:
-            words = dict(spec)
-            label, images = str(words.pop("label", words.get("name"))), words.pop("images", None)
-            if images is not None and (not isinstance(images, int) or isinstance(images, bool) or images < 1):
-                raise PlanError(f"attack {label}: images must be a whole number of at least 1, got {images!r}")
-            found.append((label, ATTACKS.parse(words), images))
+            settings = dict(spec)
+            label, images = str(settings.pop("label", settings.get("name"))), settings.pop("images", None)
+            found.append((label, ATTACKS.parse(settings), words.require_number(f"attack {label}", images)))
         return found
+
+    @property
+    def made_by(self) -> Modality | None:
+        """The modality of the images: what the plan says, or what the source of the data tells."""
+        return self.modality or modality_of(self.data)
+
+    def shown(self) -> list[words.Shown]:
+        """The perturbations, in the order of the plan."""
+        return words.perturbations(self.perturbations or (), self.made_by)
+
+    def spelt(self) -> dict[str, Any]:
+        """What is asked for without an adversary, spelt out; empty where nothing is."""
+        return {"perturbations": list(words.tables(self.shown()))} if self.perturbations else {}
 
     def threats(self) -> list[Threat]:
         """The threats, by growing eps."""

@@ -15,6 +15,8 @@ import torch
 
 from robustdx.attacks import Attack, follows_gradient, is_minimal
 from robustdx.auditing.defence import Outside, defended
+from robustdx.auditing.natural.cells import require_natural
+from robustdx.auditing.natural.facts import natural_facts
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.requirements import gives_gradient, require_images, require_masks
 from robustdx.auditing.run import Audit
@@ -60,6 +62,7 @@ def assemble(
     model = aimed(plan, model, data[split])
     crafted_on = crafted_on and crafted_on.with_task(model.task)
     require_masks(plan, data[split])
+    require_natural(plan, model)
     cut = len(cut_groups(whole))
     return Audit(plan, model, data, split, resolve(plan.precision, where), where, whole.name, cut, crafted_on, own)
 
@@ -141,7 +144,7 @@ def words(audit: Audit) -> dict[str, Any]:
 
 def asked(plan: AuditPlan) -> dict[str, Any]:
     """A plan in words, with its attacks spelt out: what a preset stands for may change from one version to the next."""
-    return {**dump(plan), "attacks": [dict(spec) for spec in plan.chosen]}
+    return {**dump(plan), "attacks": [dict(spec) for spec in plan.chosen], **plan.spelt()}
 
 
 def content(dataset: Dataset, example: Example) -> Any:
@@ -205,6 +208,7 @@ def facts(audit: Audit, command: str) -> dict[str, Any]:
         "seed": audit.plan.seed,
         "bootstrap": audit.plan.bootstrap,
         "documents": {label: _documented(attack) for label, attack in audit.plan.methods()},
+        **natural_facts(audit),
     }
 
 

@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from robustdx.attacks import Attack
 from robustdx.auditing.cell import Batch, Judge, Row, attacked_rows, clean_rows
-from robustdx.auditing.escalation.climb import Escalation
 from robustdx.auditing.escalation.conduct import budgets, escalate
+from robustdx.auditing.natural.cells import make_natural, natural_cells, said
 from robustdx.auditing.pictures import Pictures
 from robustdx.auditing.plan import AuditPlan, clean_cell
 from robustdx.auditing.summary import write_results
@@ -24,7 +25,7 @@ from robustdx.data.split import subset
 from robustdx.models import DiagnosticModel
 from robustdx.models.crafting import Subject, still
 from robustdx.models.reconnected import Reconnected
-from robustdx.records import Cell, table
+from robustdx.records import SCHEMA, Cell, table
 from robustdx.store import Store
 from robustdx.threats import Threat
 
@@ -58,9 +59,19 @@ class Audit:
         return clean + list(self.plan.cells(self.split))
 
     @property
+    def natural(self) -> list[tuple[Cell, Any]]:
+        """The cells without an adversary, with their methods."""
+        return list(natural_cells(self.plan, self.split))
+
+    @property
+    def foreseen(self) -> list[Cell]:
+        """All cells but those of the escalation, which depend on what is found."""
+        return [cell for cell, _, _ in self.cells] + [cell for cell, _ in self.natural]
+
+    @property
     def images(self) -> int:
         """How many images all cells have together: the length of the run."""
-        return sum(len(self.shown(cell)) for cell, _, _ in self.cells) + len(budgets(self)) * len(self.data[self.split])
+        return sum(len(self.shown(cell)) for cell in self.foreseen) + len(budgets(self)) * len(self.data[self.split])
 
     def shown(self, cell: Cell) -> Dataset:
         """The images of a cell: its split, or those drawn from it."""
@@ -93,12 +104,21 @@ class Audit:
                 done += len(self.shown(cell))
                 self._tell(progress, cell, done, 0)
             escalate(self, store, judge, clean, self._after(progress, done))
+            done += len(budgets(self)) * len(self.data[self.split])
+            make_natural(self, store, judge, clean, self._at_last(progress, done))
         write_results(store)
 
     def _after(self, progress: Progress, done: int) -> Callable[[Cell, int], None]:
         """Tells of the escalation, after the images of the plan's cells."""
         order = {threat.eps: n for n, threat in enumerate(budgets(self))}
         return lambda cell, n: self._tell(progress, cell, done + order[cell.eps] * len(self.data[self.split]), n)
+
+    def _at_last(self, progress: Progress, done: int) -> Callable[[Cell, int], None]:
+        """Tells of the cells without an adversary, after everything else."""
+        before = {}
+        for cell, _ in self.natural:
+            before[cell.key], done = done, done + len(self.shown(cell))
+        return lambda cell, n: self._tell(progress, cell, before[cell.key], n)
 
     def _tell(self, progress: Progress, cell: Cell, before: int, images: int) -> None:
         progress(_say(cell), before + images, self.images)
@@ -140,7 +160,7 @@ class Audit:
         held = {e.id: masks(dataset, [e], sizes.get(e.id) or self.model.size or (0, 0))[0] for e in dataset.examples}
         return replace(dataset, mask=lambda example, size: held[example.id])
 
-    def make(self, store: Store, craft: Craft | Escalation, dataset: Dataset, progress: Callable[[int], None]) -> None:
+    def make(self, store: Store, craft: Maker, dataset: Dataset, progress: Callable[[int], None]) -> None:
         """One cell, batch by batch, from the first batch that is not kept yet."""
         starts = range(0, len(dataset), self.step)
         kept = store.parts(craft.cell)
@@ -148,7 +168,8 @@ class Audit:
             began = time.monotonic()
             indices = range(start, min(start + self.step, len(dataset)))
             rows = craft(self.batch(dataset, indices, attacked=craft.threat is not None), n)
-            store.add_part(craft.cell, n, table(rows), time.monotonic() - began)
+            records = table(rows, getattr(craft, "schema", SCHEMA))
+            store.add_part(craft.cell, n, records, time.monotonic() - began)
             progress(start + len(rows))
         store.finish(craft.cell, len(starts))
 
@@ -167,6 +188,24 @@ class Audit:
             return None
         inside = torch.from_numpy(masks(dataset, examples, (x.shape[2], x.shape[3])))[:, None].to(self.device)
         return inside if self.plan.region == "inside" else ~inside
+
+
+class Maker(Protocol):
+    """What makes the rows of a cell, batch by batch; its `schema` says their columns, where it is not `records.SCHEMA`."""
+
+    @property
+    def cell(self) -> Cell:
+        """Which cell."""
+        ...
+
+    @property
+    def threat(self) -> Threat | None:
+        """What an adversary may do; None where there is none."""
+        ...
+
+    def __call__(self, batch: Batch, n: int) -> list[Row]:
+        """A row for each image of batch n."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -198,6 +237,8 @@ class Craft:
 
 
 def _say(cell: Cell) -> str:
+    if cell.natural:
+        return said(cell)
     if cell.attack == "clean":
         return f"clean {cell.split}"
     return f"{cell.attack} at {f'{cell.eps * 255:.4g}/255' if cell.threat == 'linf' else f'{cell.eps:g}'}"

@@ -16,6 +16,7 @@ import numpy as np
 from robustdx.auditing.diagnose import diagnose
 from robustdx.auditing.escalation.verdict import judged, unquestioned
 from robustdx.auditing.evidence import Evidence, aligned, worst
+from robustdx.auditing.natural.results import natural
 from robustdx.auditing.toll import toll
 from robustdx.errors import RunError
 from robustdx.metrics import Answers, OperatingPoint, Resamples, accuracy_metrics, default_point, fix, measure
@@ -60,6 +61,7 @@ def summarise(store: Store, resamples: int | None = None, seed: int = 0) -> dict
         "escalation": _escalation(store, run, evidence),
         "flags": diagnose([c for c in cells if c["split"] != VALIDATION] or cells, run["data"]["kind"]),
         "cells": cells,
+        **natural(store, run, [e for e in evidence if e.cell.attack == "clean"], resamples, seed),
     }
 
 

@@ -164,6 +164,17 @@ def mean(parts: Sequence[Statistic], undefined: str) -> Statistic:
     return Statistic(divide(np.where(known, stacked, 0).sum(0), known.sum(0)), exact, undefined)
 
 
+def difference(first: Statistic, second: Statistic, patients: int) -> Statistic:
+    """second - first on the same drawn patients: paired, so that what both share cancels.
+
+    Where no resample differs, as far as so many patients can tell: the exact interval of a change that was seen in none of them.
+    """
+    values = second.values - first.values
+    unseen = clopper_pearson(0, patients)[1] if patients else 1.0
+    exact = max(-1.0, float(values[0]) - unseen), min(1.0, float(values[0]) + unseen)
+    return Statistic(values, exact, first.undefined or second.undefined)
+
+
 def divide(part: ArrayLike, whole: ArrayLike) -> Floats:
     """part / whole; NaN where the whole is nothing."""
     part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)

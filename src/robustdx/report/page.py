@@ -21,6 +21,8 @@ from robustdx.report.before import HEADER, METRICS, caption, comparison, rows, t
 from robustdx.report.doubt import doubt
 from robustdx.report.findings import Findings, read
 from robustdx.report.glossary import GLOSSARY
+from robustdx.report.natural.tables import HEADER as HEADER_OF_NATURAL
+from robustdx.report.natural.tables import natural_rows
 from robustdx.report.numbers import TIMES, count, duration, shown
 from robustdx.report.pictures import examples
 from robustdx.report.proof import BROKEN, PROVED, beside
@@ -46,6 +48,8 @@ def write_report(folder: Path) -> Path:
     write_tables(folder)
     if (before := comparison(folder, f)) and before.changes:
         write_table(store, "before", HEADER, table_rows(before))
+    if natural := f.results.get("natural"):
+        write_table(store, "natural", HEADER_OF_NATURAL, natural_rows(natural))
     write_table(store, "broken", blame.HEADER, blame.broken_rows(store, f.data))
     store.write_bytes("report.html", page.encode())
     return folder / "report.html"

@@ -24,8 +24,8 @@ FILE = "escalation.json"
 
 
 def budgets(audit: Audit) -> list[Threat]:
-    """The budgets that are escalated: those at which an image can be saved. None where the adversary has only other networks."""
-    if not audit.plan.escalation or audit.surrogate is not None:
+    """The budgets that are escalated: those at which an image can be saved. None where nobody attacks, or only by other networks."""
+    if not audit.plan.escalation or audit.surrogate is not None or not audit.plan.chosen:
         return []
     return [threat for threat in audit.plan.threats() if threat.savable]
 

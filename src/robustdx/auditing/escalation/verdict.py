@@ -223,4 +223,6 @@ def unquestioned(plan: Words) -> str:
         return "The plan leaves it out (escalation = false)."
     if plan.get("surrogates"):
         return "The adversary of this plan has other networks only."
+    if plan.get("attacks") == []:
+        return "The plan has no attack."
     return "No budget is large enough for an image to be saved, or no image was right to begin with."

@@ -1,0 +1,66 @@
+"""The cells of a plan without an adversary, and what makes the records of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from robustdx.auditing.cell import Row
+from robustdx.auditing.natural.perturbed import Perturbed
+from robustdx.auditing.natural.words import Shown
+from robustdx.draws import Draws
+from robustdx.models import DiagnosticModel
+from robustdx.records import PERTURBATION, Cell
+from robustdx.store import Store
+
+if TYPE_CHECKING:
+    from robustdx.auditing.plan import AuditPlan
+    from robustdx.auditing.run import Audit
+
+CRAFTS: Mapping[str, Callable[..., Any]] = {PERTURBATION: Perturbed}
+"""By the kind of a cell, what makes its rows: made of the cell, its method, the model, the clean rows and the seed."""
+
+
+def natural_cells(plan: AuditPlan, split: str) -> Iterator[tuple[Cell, Any]]:
+    """The cells that a plan asks for, with their methods: perturbations by severity."""
+    for shown in plan.shown():
+        yield from ((_perturbed(shown, severity, split), shown.method) for severity in shown.severities)
+
+
+def make_natural(audit: Audit, store: Store, judge: DiagnosticModel, clean: Mapping[str, Row], tell: Callable[[Cell, int], None]) -> None:
+    """Make every such cell that is not whole yet; `judge` must be still."""
+    for cell, method in audit.natural:
+        if not store.has(cell):
+            craft = CRAFTS[cell.natural](cell, method, judge, clean, audit.plan.seed)
+            audit.make(store, craft, audit.shown(cell), lambda n, cell=cell: tell(cell, n))  # type: ignore[misc]
+        tell(cell, len(audit.shown(cell)))
+
+
+@torch.no_grad()
+def require_natural(plan: AuditPlan, model: DiagnosticModel) -> None:
+    """Try everything on one grey image, so that what does not fit it (too small, no colour) is refused before a folder is made."""
+    x = torch.full((1, model.channels, *(model.size or (64, 64))), 0.5, device=model.mean.device)
+    for shown in plan.shown():
+        shown.method(x, shown.severities[-1], Draws(0, ("trial",)))
+
+
+def said(cell: Cell) -> str:
+    """A cell as the progress shows it."""
+    return f"{cell.attack}, severity {cell.severity}" if cell.natural == PERTURBATION else f"{cell.natural} {cell.attack}"
+
+
+def _perturbed(shown: Shown, severity: int, split: str) -> Cell:
+    return Cell(
+        attack=shown.label,
+        threat="",
+        eps=0.0,
+        split=split,
+        settings=shown.settings,
+        early_stop=False,
+        verdict="saved",
+        images=shown.images,
+        natural=PERTURBATION,
+        severity=severity,
+    )
