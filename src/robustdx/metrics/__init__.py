@@ -3,6 +3,8 @@
 from robustdx.metrics.accuracy import accuracy_metrics as accuracy_metrics
 from robustdx.metrics.answers import Answers as Answers
 from robustdx.metrics.answers import answers as answers
+from robustdx.metrics.calibration import calibration_metrics as calibration_metrics
+from robustdx.metrics.calibration import reliability as reliability
 from robustdx.metrics.changes import change_metrics as change_metrics
 from robustdx.metrics.changes import worst_decisions as worst_decisions
 from robustdx.metrics.intervals import Resamples as Resamples
