@@ -6,8 +6,8 @@ from torch import nn
 
 from robustdx.draws import Draws
 from robustdx.errors import ModelError, PlanError
-from robustdx.models import Defended, DiagnosticModel
-from robustdx.models.features import features
+from robustdx.models import CNN, AttnMel, Defended, DiagnosticModel
+from robustdx.models.features import blocks, features, maps
 from robustdx.tasks import MultiClass
 
 DRAWS = Draws(0, ("a", "b"))
@@ -64,3 +64,26 @@ def test_what_is_not_there_is_refused(model):
     traced = torch.jit.trace(model.network, X)
     with pytest.raises((ModelError, PlanError), match="layer"):
         features(DiagnosticModel(traced, model.task, size=(16, 16)), X, DRAWS)
+
+
+def test_whole_maps_of_named_layers_and_of_the_blocks(model):
+    network = model.network
+    found = maps(model, X, DRAWS, ("features.1", "head"))
+    assert list(found) == ["features.1", "head"]
+    torch.testing.assert_close(found["features.1"], network.features[:2](X))
+    torch.testing.assert_close(found["head"], model(X))
+    assert list(maps(model, X, DRAWS)) == ["features.0", "features.1", "features.3", "head"]
+
+
+def test_blocks_are_the_large_parts_of_a_network_in_order():
+    assert blocks(AttnMel(2)) == (*(f"conv_block{i}" for i in range(1, 6)), "attn1", "attn2", "cls")
+    assert blocks(CNN(3)) == (*(f"features.{i}" for i in range(5)), "head")
+    many = nn.Sequential(*(nn.Linear(2, 2) for _ in range(40)))
+    assert len(blocks(many)) == 12
+    assert (blocks(many)[0], blocks(many)[-1]) == ("0", "39")
+    assert blocks(nn.Flatten()) == ()
+
+
+def test_several_near_layers_are_named(model):
+    with pytest.raises(PlanError, match=r"no layer named 'features.9': did you mean features.\d or features.\d or features.\d\?"):
+        maps(model, X, DRAWS, ("features.9",))

@@ -39,13 +39,14 @@ MEASURES: Sequence[str] = ("pearson", "spearman", "top_overlap", "ssim")
 def top_overlap(first: Floats, second: Floats, top: float) -> float:
     """Of the k = `top` of all pixels with the strongest response in one map, the share that is among those of the other.
 
-    Pixels as strong as the k-th share what is left of the k places equally, so that the order of the pixels does not matter.
+    Pixels as strong as the k-th share what is left of the k places equally, so that the order of the pixels does not matter; in common is
+    the smaller of a pixel's two shares, so that a map and itself have 1.
     """
     a, b = np.ravel(first), np.ravel(second)
     if a.min() == a.max() or b.min() == b.max():
         return float("nan")
     k = max(1, round(top * a.size))
-    return float((_places(a, k) * _places(b, k)).sum() / k)
+    return float(np.minimum(_places(a, k), _places(b, k)).sum() / k)
 
 
 def share_inside(response: Floats, mask: NDArray[np.bool_]) -> float:
