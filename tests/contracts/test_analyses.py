@@ -180,6 +180,8 @@ def test_views_that_are_not_of_the_same_images_are_refused():
         Views(x, {"clean": x}, y, draws)
     with pytest.raises(DataError, match="expected a patient for each of 2 images, got 1"):
         Views(x, {"pgd": x}, y, draws, patients=("p",))
+    with pytest.raises(DataError, match="a label and a stream for each of 2 images, got 2 labels and 1 streams"):
+        Views(x, {"pgd": x}, y, draws.take([0]))
 
 
 def test_batches_under_other_attacks_are_not_joined():

@@ -74,7 +74,7 @@ class FeatureMaps:
         for name, channels in strongest.items():
             values, picked = found[name][: self.pictures], channels[: self.pictures]
             kept[f"mean:{name}"] = values.abs().mean(1).cpu().numpy()
-            kept[f"channels:{name}"] = values[torch.arange(len(values))[:, None], picked].cpu().numpy()
+            kept[f"channels:{name}"] = values[torch.arange(len(values), device=values.device)[:, None], picked].cpu().numpy()
         return kept
 
 

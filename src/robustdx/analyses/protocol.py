@@ -52,6 +52,11 @@ class Views:
         if self.masks is not None and self.masks.shape != (len(self.clean), *self.clean.shape[2:]):
             shape = (len(self.clean), *self.clean.shape[2:])
             raise ImageError(f"expected masks of shape {shape}, one for each image and at its size, got {tuple(self.masks.shape)}")
+        if len(self.draws.ids) != len(self.clean) or len(self.y) != len(self.clean):
+            raise DataError(
+                f"expected a label and a stream for each of {len(self.clean)} images, got {len(self.y)} labels and {len(self.draws.ids)} "
+                "streams: keep them together with draws.take"
+            )
         if self.patients is not None and len(self.patients) != len(self.clean):
             raise DataError(f"expected a patient for each of {len(self.clean)} images, got {len(self.patients)}")
 
