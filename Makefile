@@ -13,7 +13,7 @@ help: ## List these targets
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-cache-dir --constraint constraints.txt --editable '.[dev,huggingface,export,diffusion,tracking]'
+	$(BIN)/python -m pip install --quiet --no-cache-dir --constraint constraints.txt --editable '.[dev,huggingface,export,diffusion,tracking,video]'
 	@touch $(STAMP)
 
 install: $(STAMP) ## Install robustdx and what it is developed with into .venv

@@ -7,6 +7,10 @@ from robustdx.metrics.calibration import calibration_metrics as calibration_metr
 from robustdx.metrics.calibration import reliability as reliability
 from robustdx.metrics.changes import change_metrics as change_metrics
 from robustdx.metrics.changes import worst_decisions as worst_decisions
+from robustdx.metrics.flips import Seen as Seen
+from robustdx.metrics.flips import flip_metrics as flip_metrics
+from robustdx.metrics.flips import flip_probability as flip_probability
+from robustdx.metrics.flips import mean_flip_probability as mean_flip_probability
 from robustdx.metrics.intervals import Resamples as Resamples
 from robustdx.metrics.intervals import Statistic as Statistic
 from robustdx.metrics.intervals import clopper_pearson as clopper_pearson
