@@ -18,6 +18,7 @@ from robustdx.auditing.certificates.votes import Certification
 from robustdx.auditing.detection.alarms import Alarms
 from robustdx.auditing.detection.results import write_alarm_results
 from robustdx.auditing.files.attacked import Export
+from robustdx.auditing.files.freezing import Freezing
 from robustdx.auditing.files.perturbed import Perturbing
 from robustdx.auditing.files.purified import Purification
 from robustdx.auditing.plan import AuditPlan
@@ -130,7 +131,12 @@ def perturb(ready: Perturbing, out: Path, *, command: str, progress: Progress) -
     return _written(ready, out, command, progress)
 
 
-def _written(ready: Purification | Perturbing, out: Path, command: str, progress: Progress) -> bool:
+def freeze(ready: Freezing, out: Path, *, command: str, progress: Progress) -> bool:
+    """Write a frozen benchmark (see `auditing.files.freezing`), or go on with it; False where all was there."""
+    return _written(ready, out, command, progress)
+
+
+def _written(ready: Purification | Perturbing | Freezing, out: Path, command: str, progress: Progress) -> bool:
     """Files and their manifest, or what is missing of them; False where all was there."""
     store, words = Store(out), ready.words()
     ready.require_apart(out)

@@ -166,6 +166,7 @@ def test_all_that_is_believable_on_a_modality(robustdx: Command, scans: Path, tm
         (("--perturbation", "dusk,strenght=1"), "did you mean strength?"),
         (("--perturbation", "dusk", "--perturbation", "dusk"), "expected each perturbation once, got dusk"),
         ((), "expected a perturbation, got none"),
+        (("--perturbation", "artefacts"), "the data do not say theirs: give --modality"),
         (("--perturbation", "all", "--modality", "xray"), "there is no modality named 'xray': did you mean x-ray?"),
         (("--perturbation", "wisp"), "tiny.png: wisp needs images of at least 8x8"),
         (("--perturbation", "dusk", "--size", "0"), "expected a size such as 224"),

@@ -8,6 +8,7 @@ import typing
 from robustdx.catalogue import Catalogue, build
 from robustdx.data.csv_file import CsvFile
 from robustdx.data.folder import Folder
+from robustdx.data.frozen import Frozen
 from robustdx.data.ham10000 import Ham10000
 from robustdx.data.isic import Isic2017, Isic2019
 from robustdx.data.medmnist import MedMNIST
@@ -25,6 +26,7 @@ SOURCES = Catalogue(
         "ham10000": Ham10000,
         "isic2017": Isic2017,
         "isic2019": Isic2019,
+        "frozen": Frozen,
     },
 )
 """Every kind of data, by the word before the colon; its settings are the options after the commas."""

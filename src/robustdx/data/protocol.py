@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,22 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Clips:
+    """Sequences of frames that a frozen set holds beside its images."""
+
+    sequences: Mapping[str, Mapping[str, Any]]
+    """Name to what was done: `settings`, `compared` (with "previous" or "first"), `random`."""
+    count: int
+    """Frames of each."""
+    read: Callable[[str, str, tuple[int, int] | None, int], NDArray[np.uint8]]
+    """`read(id, name, size, channels)` gives (n, H, W, C) 8-bit frames, verified."""
+    digest: str
+    """Tells one benchmark from another."""
+    preset: str
+    """By which name it was asked for."""
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Examples in a fixed order, their class names, and `read`, which gives the pixels of one example.
 
@@ -56,6 +72,8 @@ class Dataset:
     """What `Example.patient` names here, in the plural: "patients" or "lesions"."""
     mask: Callable[[Example, tuple[int, int]], Mask | None] | None = None
     """`mask(example, size)` gives the region of an example at `size` = (height, width), None where it has none; left out, none has."""
+    clips: Clips | None = None
+    """The frames of sequences, where the set holds them (`frozen:SET`)."""
 
     def __len__(self) -> int:
         return len(self.examples)

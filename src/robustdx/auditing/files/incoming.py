@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -15,11 +16,14 @@ from robustdx.auditing.requirements import require_images
 from robustdx.auditing.run import Progress
 from robustdx.catalogue import key
 from robustdx.data import Dataset, Example, Pixels, load_dataset, path_of
-from robustdx.data.read import read_image
+from robustdx.data.read import read_image, resized
 from robustdx.data.split import subset
 from robustdx.data.unlabelled import unlabelled
 from robustdx.errors import ImageError, PlanError, RunError
 from robustdx.tensors import Images
+
+Fit = Literal["whole", "crop"]
+"""How an image is brought to a size of other proportions: squeezed, or cut."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Incoming:
     """Grey (1) or colour (3); None: each image as it is."""
     size: tuple[int, int] | None = None
     """Height and width; None: each image at its own."""
+    fit: Fit = "whole"
+    """How an image is brought to that size: "whole", or "crop": its middle, as ImageNet's are (see `cropped`)."""
 
     @classmethod
     def of(
@@ -44,6 +50,7 @@ class Incoming:
         seed: int = 0,
         channels: int | None = None,
         size: tuple[int, int] | None = None,
+        fit: Fit = "whole",
     ) -> Incoming:
         """Load what the words name: a data source, or the path of a folder, whose images then need no labels.
 
@@ -56,7 +63,7 @@ class Incoming:
                 raise PlanError(f"{data.name} has no split named {split!r}: take one of {', '.join(('all', *data.splits))}")
             data = data.only(split)
         require_images(data)
-        return cls(source, data if images is None else subset(data, images, seed), channels, size)
+        return cls(source, data if images is None else subset(data, images, seed), channels, size, fit)
 
     def key(self) -> str:
         """The images as they were named when the folder began."""
@@ -69,7 +76,10 @@ class Incoming:
 
     def pixels(self, example: Example) -> Pixels:
         """The pixels of an image, in one channel where it is grey."""
-        pixels = self.data.read(example, self.size, self.channels or 3)
+        cut = self.fit == "crop" and self.size is not None
+        pixels = self.data.read(example, None if cut else self.size, self.channels or 3)
+        if cut and self.size is not None:
+            pixels = cropped(pixels, self.size)
         grey = self.channels is None and bool((pixels == pixels[..., :1]).all())
         return pixels[..., :1] if grey else pixels
 
@@ -100,6 +110,23 @@ class Incoming:
         for file in files:
             if file.is_relative_to(here):
                 raise RunError(f"{out} holds {file}, which is to be {done} and must stay as it is: give another --out")
+
+
+def cropped(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """The middle of an image that was scaled to 8/7 of the size on its narrower side: 256 and 224 in ImageNet and in the Robust-Benchmark.
+
+    The sides are rounded as torchvision's Resize and CenterCrop round them.
+    """
+    (height, width), (h, w) = size, pixels.shape[:2]
+    if height * w <= width * h:  # the width is what just fits
+        wide = round(width * 8 / 7)
+        scaled = (int(wide * h / w), wide)
+    else:
+        high = round(height * 8 / 7)
+        scaled = (high, int(high * w / h))
+    whole = resized(pixels, scaled, pixels.shape[2])
+    top, left = (round((s - side) / 2) for s, side in zip(scaled, size, strict=True))
+    return whole[top : top + height, left : left + width]
 
 
 def smallest(shapes: list[tuple[tuple[int, ...], Example]]) -> tuple[tuple[int, ...], Example]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
@@ -22,11 +22,15 @@ import torch
 from robustdx.auditing.files.attacked import png
 from robustdx.auditing.files.incoming import Incoming, hash_of, kept, on_grid, shown, smallest
 from robustdx.auditing.files.purified import briefly, changes, versions
+from robustdx.auditing.natural.modality import modality_of
+from robustdx.auditing.natural.words import believable
 from robustdx.auditing.run import Progress
 from robustdx.data import Example, Pixels
 from robustdx.draws import Draws
 from robustdx.errors import ImageError, PlanError, RobustdxError
 from robustdx.perturbations import PERTURBATIONS, SEVERITIES, Modality, Perturbation
+from robustdx.perturbations.artefacts import ARTEFACTS
+from robustdx.perturbations.corruptions import CORRUPTIONS
 from robustdx.perturbations.protocol import require_modality, require_severity
 from robustdx.store import Store
 from robustdx.tensors import Images
@@ -36,8 +40,12 @@ COLUMNS = (
 )
 """What manifest.csv says of each image. Changes are those of the saved pixels, which lie in [0, 1]; the first hash is that of the file that
 came, or of its pixels where there was none, the second that of the pixels that were saved (rows from the top, 8 bits a channel)."""
-ALL = "all"
-"""Stands for every perturbation that is believable on a modality."""
+GROUPS: Mapping[str, Callable[[], Mapping[str, type]]] = {
+    "all": lambda: PERTURBATIONS.methods,
+    "corruptions": lambda: CORRUPTIONS,
+    "artefacts": lambda: ARTEFACTS,
+}
+"""Words for several at once: of each, what is believable on a modality."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class Perturbing:
         Raises:
             PlanError, DataError: what does not exist, or does not fit.
         """
-        methods = chosen(perturbations, require_modality(modality))
+        methods = chosen(perturbations, require_modality(modality) or modality_of(source))
         for severity in severities:
             require_severity(severity)
         if len(set(severities)) < len(severities) or not severities:
@@ -84,12 +92,12 @@ class Perturbing:
     @cached_property
     def steps(self) -> list[tuple[Perturbation, str, int]]:
         """Each perturbation at each severity, with how it is called."""
-        return [(p, briefly(changed_settings(p)), severity) for p in self.perturbations for severity in self.severities]
+        return [(p, called(p), severity) for p in self.perturbations for severity in self.severities]
 
-    def files(self, name: str) -> list[str]:
-        """Where the images made of one go, in the order of `steps`."""
-        below = PurePosixPath(name).relative_to("images")
-        return [str(PurePosixPath("images", called, str(severity), below)) for _, called, severity in self.steps]
+    def files(self, own: str) -> list[str]:
+        """Where what is made of one image goes, in the order of `steps`."""
+        below = PurePosixPath(own).relative_to("images")
+        return [str(PurePosixPath("images", name, str(severity), below)) for _, name, severity in self.steps]
 
     @property
     def count(self) -> int:
@@ -125,16 +133,16 @@ class Perturbing:
         store.write_text("manifest.csv", file.getvalue())
 
     def _rows(self, store: Store) -> Iterator[dict[str, Any]]:
-        for example, name in zip(self.incoming.data.examples, self.incoming.names, strict=True):
+        for example, own in zip(self.incoming.data.examples, self.incoming.names, strict=True):
             before = self.incoming.pixels(example)
             about = {"id": example.id, "source": example.file, "channels": before.shape[2], "source_sha256": hash_of(example, before)}
-            for (method, called, severity), file in zip(self.steps, self.files(name), strict=True):
+            for (method, name, severity), file in zip(self.steps, self.files(own), strict=True):
                 after = kept(store.path / file, before.shape)
                 if after is None:
                     made = self.perturbed(example, before, method, severity)
                     store.write_bytes(file, png(made[0], example))
                     after = on_grid(made[0])
-                what = {"image": file, "perturbation": called, "severity": severity, "pixels_sha256": sha256(after.tobytes()).hexdigest()}
+                what = {"image": file, "perturbation": name, "severity": severity, "pixels_sha256": sha256(after.tobytes()).hexdigest()}
                 yield {**about, **what, **changes(before, after)}
 
     @torch.no_grad()
@@ -157,9 +165,7 @@ class Perturbing:
 
 
 def chosen(words: Sequence[Mapping[str, Any]], modality: Modality | None) -> tuple[Perturbation, ...]:
-    """The perturbations that are asked for; `all` stands for those believable on a modality.
-
-    One that is not believable there is made all the same, and a warning says so.
+    """The perturbations that are asked for. One that is not believable on the modality is made all the same, and a warning says so.
 
     Raises:
         PlanError: none, one twice, or one that does not exist.
@@ -168,12 +174,13 @@ def chosen(words: Sequence[Mapping[str, Any]], modality: Modality | None) -> tup
         raise PlanError("expected a perturbation, got none: name one, such as gaussian_noise; `robustdx list perturbations` shows all")
     methods: list[Perturbation] = []
     for each in words:
-        if each.get("name") != ALL:
+        if each.get("name") not in GROUPS:
             methods.append(PERTURBATIONS.parse(each))
             continue
         if modality is None:
-            raise PlanError(f"{ALL} means all that are believable on a modality: give --modality dermoscopy, x-ray, fundus, ct or mr")
-        methods += [cls() for cls in PERTURBATIONS.methods.values() if believable(cls, modality)]
+            can = "give --modality dermoscopy, x-ray, fundus, ct or mr"
+            raise PlanError(f"{each['name']} means those that are believable on a modality, and the data do not say theirs: {can}")
+        methods += [cls() for name, cls in PERTURBATIONS.methods.items() if name in GROUPS[each["name"]]() and believable(cls, modality)]
     names = [briefly(PERTURBATIONS.dump(m)) for m in methods]
     twice = next((n for n in names if names.count(n) > 1), None)
     if twice:
@@ -186,12 +193,7 @@ def chosen(words: Sequence[Mapping[str, Any]], modality: Modality | None) -> tup
     return tuple(methods)
 
 
-def believable(method: Any, modality: Modality) -> bool:
-    """Whether something may happen to images of a modality."""
-    return not method.modalities or modality in method.modalities
-
-
-def changed_settings(method: Perturbation) -> dict[str, Any]:
-    """The name and the settings that are not its defaults."""
+def called(method: Perturbation) -> str:
+    """A perturbation as it is named on the command line: its name and the settings that are not its defaults."""
     usual = {f.name: f.default for f in fields(method)}  # type: ignore[arg-type]
-    return {k: v for k, v in PERTURBATIONS.dump(method).items() if k == "name" or getattr(method, k) != usual[k]}
+    return briefly({k: v for k, v in PERTURBATIONS.dump(method).items() if k == "name" or getattr(method, k) != usual[k]})
