@@ -89,6 +89,8 @@ class Cell:
     """Of a perturbation, 1 to 5."""
     frames: int | None = None
     """Of a sequence: the frames of a clip."""
+    compared: str | None = None
+    """Of a sequence: whether a frame is compared with the "previous" or with the "first" one."""
 
     @property
     def key(self) -> str:
@@ -101,7 +103,7 @@ class Cell:
         return f"{_component(self.attack)}-{self.threat}-{self.eps * 255:.6g}-{_component(self.split)}"
 
 
-NATURAL = ("natural", "severity", "frames")
+NATURAL = ("natural", "severity", "frames", "compared")
 """The fields of a cell that only those without an adversary fill."""
 
 

@@ -201,7 +201,7 @@ def _verdicts(judge: Judge, x_adv: Images, saved: Images, y: Labels, draws: Draw
 
 def _read(task: Task, outputs: Outputs, y: Labels, draws: Draws) -> list[Verdict]:
     """Probabilities, decision and whether the goal is reached of each image."""
-    _require_numbers(outputs, draws)
+    require_numbers(outputs, draws)
     scores, decisions = task.probabilities(outputs).cpu(), task.decide(outputs).cpu()
     return [(_list(s), [int(v) for v in _list(d)], goal) for s, d, goal in zip(scores, decisions, _reached(task, outputs, y), strict=True)]
 
@@ -212,7 +212,7 @@ def _reached(task: Task, outputs: Outputs, y: Labels) -> list[bool | None]:
     return [reached if asked else None for reached, asked in zip(task.fooled(outputs, y).tolist(), task.asked(y).tolist(), strict=True)]
 
 
-def _require_numbers(outputs: Outputs, draws: Draws) -> None:
+def require_numbers(outputs: Outputs, draws: Draws) -> None:
     """Refuse an answer that is none: it can be neither right nor wrong."""
     finite = outputs.isfinite().all(1).tolist()
     if not all(finite):

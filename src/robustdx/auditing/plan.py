@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from robustdx.attacks import ATTACKS, Attack
-from robustdx.auditing.natural import words
+from robustdx.auditing.natural import clips, words
 from robustdx.auditing.natural.modality import modality_of
 from robustdx.auditing.presets import DEFAULT, PRESETS, PresetName
 from robustdx.errors import PlanError
@@ -69,6 +69,10 @@ class AuditPlan:
     """What may happen to the images without an adversary (`robustdx list perturbations`): names, or tables with `name`, its settings,
     `label`, `severities` (left out: 1 to 5) and `images` (that many only, drawn by patient). "corruptions" stands for all that may
     happen to any image, "artefacts" for those that are believable on these. Left out, none."""
+    sequences: tuple[str | Mapping[str, Any], ...] | None = None
+    """Clips in which an image changes a little from frame to frame, to see how often the decision flips (`robustdx list sequences`): a
+    preset ("centred", "xu2021", "imagenet-p"), or tables with the `name` of a sequence or preset, its settings, `label`, `count` (frames),
+    `images` and `video` (every frame through H.264). Left out, none."""
     modality: Modality | None = None
     """How the images were made, where the data do not say (a folder, a table): it decides which artefacts are believable."""
     images: int | None = None
@@ -103,6 +107,7 @@ class AuditPlan:
         if {"clean", "worst", ESCALATION} & set(labels):
             raise PlanError(f"clean, worst and {ESCALATION} are names of the report: give the attack another label")
         self.shown()
+        self.clips()
         eps = [f"{threat.eps * 255:.6g}" for threat in self.threats()]
         if eps == ["0"]:
             raise PlanError(
@@ -139,9 +144,14 @@ class AuditPlan:
         """The perturbations, in the order of the plan."""
         return words.perturbations(self.perturbations or (), self.made_by)
 
+    def clips(self) -> list[clips.Clip]:
+        """The sequences, in the order of the plan."""
+        return clips.sequences(self.sequences or ())
+
     def spelt(self) -> dict[str, Any]:
         """What is asked for without an adversary, spelt out; empty where nothing is."""
-        return {"perturbations": list(words.tables(self.shown()))} if self.perturbations else {}
+        asked = {"perturbations": list(words.tables(self.shown())), "sequences": list(clips.tables(self.clips()))}
+        return {key: tables for key, tables in asked.items() if tables}
 
     def threats(self) -> list[Threat]:
         """The threats, by growing eps."""

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from dark_or_bright import CLASSES, Dimmed, Grain, Kept, pixels
+from dark_or_bright import CLASSES, Dimmed, Dusk, Grain, Kept, Snowy, pixels
 
-from robustdx.auditing.natural import words
+from robustdx.auditing.natural import clips, words
 from robustdx.catalogue import Catalogue
 from robustdx.data import Dataset
 from robustdx.data.in_memory import from_torch
@@ -18,6 +18,7 @@ def methods(monkeypatch: pytest.MonkeyPatch) -> None:
     """Perturbations whose effect is known, in place of the real ones."""
     known = {"dimmed": Dimmed, "kept": Kept}, {"grain": Grain}
     monkeypatch.setattr(words, "PERTURBATIONS", Catalogue("perturbation", {**known[0], **known[1]}))
+    monkeypatch.setattr(clips, "SEQUENCES", Catalogue("sequence", {"dusk": Dusk, "snowy": Snowy}))
     monkeypatch.setattr(words, "GROUPS", dict(zip(("corruptions", "artefacts"), known, strict=True)))
 
 

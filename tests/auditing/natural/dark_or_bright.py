@@ -77,9 +77,9 @@ class Brightness(nn.Module):
 
 
 def pixels(n: int = 60) -> np.ndarray:
-    """Images around 0.3 and around 0.75, two of each patient."""
+    """Images around 0.3 and around 0.6, two of each patient."""
     rng = np.random.default_rng(0)
-    level = np.where(np.arange(n) // 2 % 2, 0.75, 0.3)[:, None, None, None] + rng.uniform(-0.12, 0.12, (n, 1, 1, 1))
+    level = np.where(np.arange(n) // 2 % 2, 0.6, 0.3)[:, None, None, None] + rng.uniform(-0.12, 0.12, (n, 1, 1, 1))
     return (255 * (level + rng.uniform(-0.05, 0.05, (n, 3, SIZE, SIZE)))).clip(0, 255).round().astype(np.uint8)
 
 
@@ -106,3 +106,32 @@ def content(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def results(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "results.json").read_text())
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Dusk:
+    """Darker by a step from frame to frame, from the image itself on."""
+
+    step: float = 0.05
+    """How much darker a frame is than the one before."""
+    compared: ClassVar[str] = "previous"
+    random: ClassVar[bool] = False
+
+    def frames(self, x: Images, count: int, draws: Draws) -> Iterator[Images]:
+        for i in range(count):
+            yield (x - self.step * i).clamp(0, 1)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Snowy:
+    """Noise on every frame but the first."""
+
+    compared: ClassVar[str] = "first"
+    random: ClassVar[bool] = True
+
+    def frames(self, x: Images, count: int, draws: Draws) -> Iterator[Images]:
+        yield x
+        for i in range(1, count):
+            yield (x + 0.3 * draws.fork(i).normal(x[:, :1, :1, :1])).clamp(0, 1)

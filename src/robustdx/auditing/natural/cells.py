@@ -8,25 +8,28 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from robustdx.auditing.cell import Row
+from robustdx.auditing.natural.clips import Clip
+from robustdx.auditing.natural.framed import Framed
 from robustdx.auditing.natural.perturbed import Perturbed
 from robustdx.auditing.natural.words import Shown
 from robustdx.draws import Draws
 from robustdx.models import DiagnosticModel
-from robustdx.records import PERTURBATION, Cell
+from robustdx.records import PERTURBATION, SEQUENCE, Cell
 from robustdx.store import Store
 
 if TYPE_CHECKING:
     from robustdx.auditing.plan import AuditPlan
     from robustdx.auditing.run import Audit
 
-CRAFTS: Mapping[str, Callable[..., Any]] = {PERTURBATION: Perturbed}
+CRAFTS: Mapping[str, Callable[..., Any]] = {PERTURBATION: Perturbed, SEQUENCE: Framed}
 """By the kind of a cell, what makes its rows: made of the cell, its method, the model, the clean rows and the seed."""
 
 
 def natural_cells(plan: AuditPlan, split: str) -> Iterator[tuple[Cell, Any]]:
-    """The cells that a plan asks for, with their methods: perturbations by severity."""
+    """The cells that a plan asks for, with their methods: perturbations by severity, sequences."""
     for shown in plan.shown():
         yield from ((_perturbed(shown, severity, split), shown.method) for severity in shown.severities)
+    yield from ((_framed(clip, split), clip.method) for clip in plan.clips())
 
 
 def make_natural(audit: Audit, store: Store, judge: DiagnosticModel, clean: Mapping[str, Row], tell: Callable[[Cell, int], None]) -> None:
@@ -44,6 +47,9 @@ def require_natural(plan: AuditPlan, model: DiagnosticModel) -> None:
     x = torch.full((1, model.channels, *(model.size or (64, 64))), 0.5, device=model.mean.device)
     for shown in plan.shown():
         shown.method(x, shown.severities[-1], Draws(0, ("trial",)))
+    for clip in plan.clips():
+        for _ in clip.method.frames(x, 2, Draws(0, ("trial",))):
+            pass
 
 
 def said(cell: Cell) -> str:
@@ -52,15 +58,12 @@ def said(cell: Cell) -> str:
 
 
 def _perturbed(shown: Shown, severity: int, split: str) -> Cell:
-    return Cell(
-        attack=shown.label,
-        threat="",
-        eps=0.0,
-        split=split,
-        settings=shown.settings,
-        early_stop=False,
-        verdict="saved",
-        images=shown.images,
-        natural=PERTURBATION,
-        severity=severity,
-    )
+    return _cell(PERTURBATION, shown.label, split, shown.settings, shown.images, severity=severity)
+
+
+def _framed(clip: Clip, split: str) -> Cell:
+    return _cell(SEQUENCE, clip.label, split, clip.settings, clip.images, frames=clip.count, compared=clip.method.compared)
+
+
+def _cell(kind: str, label: str, split: str, settings: Mapping[str, Any], images: int | None, **more: Any) -> Cell:
+    return Cell(label, "", 0.0, split, settings, early_stop=False, verdict="saved", images=images, natural=kind, **more)

@@ -9,12 +9,13 @@ from typing import Any
 from robustdx.auditing.evidence import Evidence
 from robustdx.metrics.accuracy import accuracy_metrics
 from robustdx.metrics.answers import Answers
+from robustdx.metrics.calibration import calibration_metrics
 from robustdx.metrics.changes import change_metrics
 from robustdx.metrics.intervals import Resamples, Statistic, difference, mean
 from robustdx.metrics.measure import interval
 from robustdx.metrics.ranking import ranking_metrics
 
-HEADLINES = ("accuracy", "balanced_accuracy", "auroc_macro")
+HEADLINES = ("accuracy", "balanced_accuracy", "auroc_macro", "ece", "overconfidence")
 """What is told of the images before and after, and as a change."""
 CHANGES = ("broken", "fooling_rate")
 """What has a meaning only where something has changed."""
@@ -47,7 +48,7 @@ class Ruler:
 
 def headlines(answers: Answers, resamples: Resamples) -> dict[str, Statistic]:
     """Accuracy and ranking of N images; calibration where there are scores."""
-    found = accuracy_metrics(answers, resamples) | ranking_metrics(answers, resamples)
+    found = accuracy_metrics(answers, resamples) | ranking_metrics(answers, resamples) | calibration_metrics(answers, resamples)
     return {name: found[name] for name in HEADLINES if name in found}
 
 

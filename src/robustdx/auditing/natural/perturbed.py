@@ -32,7 +32,7 @@ class Perturbed:
     def __call__(self, batch: Batch, n: int) -> list[Row]:
         """A row per image."""
         # The severity is not forked into the draws: a hair lies where it lay, and only grows darker.
-        draws = batch.draws(self.seed).fork("perturbation", self.cell.attack)
+        draws = batch.draws(self.seed).fork("perturbation", self.cell.settings["name"])
         assert self.cell.severity is not None
         saved = on_grid(self.method(batch.x, self.cell.severity, draws))
         rows = handed_in(saved, batch, [self.clean[i] for i in batch.ids], Judge(self.model), self.seed)

@@ -12,29 +12,31 @@ from typing import Any
 import numpy as np
 
 from robustdx.auditing.evidence import Evidence
+from robustdx.auditing.natural.flipping import Clips, sequences
 from robustdx.auditing.natural.measures import Ruler, Statistics, differences, means, told, untold
 from robustdx.metrics.intervals import Resamples
-from robustdx.records import PERTURBATION
+from robustdx.records import PERTURBATION, SEQUENCE
 from robustdx.store import Store
 
 
 def natural(store: Store, run: Mapping[str, Any], clean: Sequence[Evidence], resamples: int, seed: int) -> dict[str, Any]:
     """`{"natural": ...}`, or nothing where nothing natural was asked; `clean` are the cells of the images as they came."""
     perturbed = [Evidence.read(cell, records, store.seconds(cell) or None) for cell, records in store.natural(PERTURBATION)]
-    if not perturbed:
+    clips = [Clips.read(cell, records, store.seconds(cell) or None) for cell, records in store.natural(SEQUENCE)]
+    found = [e.cell for e in perturbed] + [c.cell for c in clips]
+    if not found:
         return {}
-    split = perturbed[0].cell.split
-    came = next(e for e in clean if e.cell.split == split)
-    ruler = ruler_of(came, run["data"], resamples, seed)
-    about = run.get("natural", {})
-    order = list(about.get("documents", {}).get(PERTURBATION, {}))
-    found = {
-        "split": split,
+    came = next(e for e in clean if e.cell.split == found[0].split)
+    ruler, about = ruler_of(came, run["data"], resamples, seed), run.get("natural", {})
+    order = {kind: list(labels) for kind, labels in about.get("documents", {}).items()}
+    words = {
+        "split": came.cell.split,
         "modality": about.get("modality"),
         "clean": {"images": len(came.ids), "patients": came.patient_count, "metrics": told(ruler.headlines(came, "clean"))},
-        **perturbations(perturbed, ruler, order),
+        **(perturbations(perturbed, ruler, order.get(PERTURBATION, [])) if perturbed else {}),
+        **(sequences(clips, ruler, order.get(SEQUENCE, [])) if clips else {}),
     }
-    return {"natural": found}
+    return {"natural": words}
 
 
 def ruler_of(came: Evidence, data: Mapping[str, Any], resamples: int, seed: int) -> Ruler:

@@ -16,7 +16,7 @@ Part = Mapping[str, Any]
 
 
 def natural_rows(natural: Part) -> Iterator[tuple]:
-    """The images as they came, then each perturbation by severity and over all of them."""
+    """The images as they came, then each perturbation by severity and over all of them, then each sequence."""
     yield from _rows("clean", "", "", natural["clean"], natural["clean"])
     for own in natural.get("perturbations", []):
         for at in own["severities"]:
@@ -24,6 +24,10 @@ def natural_rows(natural: Part) -> Iterator[tuple]:
         yield from _rows("perturbation", own["label"], "mean", own["mean"], own)
     if "mean" in natural:
         yield from _rows("perturbation", "mean", "mean", natural["mean"], natural["clean"])
+    for own in natural.get("sequences", []):
+        yield from _rows("sequence", own["label"], "", own, own)
+    if "mean_flips" in natural:
+        yield from _rows("sequence", "mean", "", {"metrics": natural["mean_flips"]}, natural["clean"])
 
 
 def _rows(what: str, label: str, severity: Any, numbers: Part, of: Part) -> Iterator[tuple]:
