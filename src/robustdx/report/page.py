@@ -21,6 +21,8 @@ from robustdx.report.before import HEADER, METRICS, caption, comparison, rows, t
 from robustdx.report.doubt import doubt
 from robustdx.report.findings import Findings, read
 from robustdx.report.glossary import GLOSSARY
+from robustdx.report.natural.part import GLOSSARY as NATURAL_GLOSSARY
+from robustdx.report.natural.part import natural
 from robustdx.report.natural.tables import HEADER as HEADER_OF_NATURAL
 from robustdx.report.natural.tables import natural_rows
 from robustdx.report.numbers import TIMES, count, duration, shown
@@ -48,8 +50,8 @@ def write_report(folder: Path) -> Path:
     write_tables(folder)
     if (before := comparison(folder, f)) and before.changes:
         write_table(store, "before", HEADER, table_rows(before))
-    if natural := f.results.get("natural"):
-        write_table(store, "natural", HEADER_OF_NATURAL, natural_rows(natural))
+    if found := f.results.get("natural"):
+        write_table(store, "natural", HEADER_OF_NATURAL, natural_rows(found))
     write_table(store, "broken", blame.HEADER, blame.broken_rows(store, f.data))
     store.write_bytes("report.html", page.encode())
     return folder / "report.html"
@@ -58,7 +60,8 @@ def write_report(folder: Path) -> Path:
 def render(f: Findings, folder: Path) -> str:
     """The page as text. Everything from the run is escaped; the only scripts are ours and plotly's, named by their hash."""
     plots, queries, proof, before = figures.curves(f), query_curves(f), beside(f, folder), comparison(folder, f)
-    scripts = [plotly(), source("report.js")] if plots or queries or proof else []
+    without = natural(f)
+    scripts = [plotly(), source("report.js")] if plots or queries or proof or (without and without.figures) else []
     return (
         templates()
         .get_template("report.html.j2")
@@ -86,7 +89,9 @@ def render(f: Findings, folder: Path) -> str:
             methods=grids.methods(f),
             facts=list(_facts(f)),
             limits=cautions.limits(f),
-            glossary=GLOSSARY,
+            glossary=(*GLOSSARY, *(NATURAL_GLOSSARY if without else ())),
+            natural=without,
+            natural_over=words.groups(f) if f.clean.get("patients") else "images",
             command=f.run.get("command") or f"robustdx audit --data {shlex.quote(str(f.data.get('source', '...')))}",
             rebuild=f"robustdx report {shlex.quote(folder.name)}",
             style=Markup(source("report.css")),
