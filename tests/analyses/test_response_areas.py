@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from robustdx.analyses import ResponseAreas, Views
 from robustdx.analyses.agreement import agreement, share_inside, top_overlap
-from robustdx.analyses.response_maps import MAPS, Evidence, decided, labelled
+from robustdx.analyses.response_maps import MAPS, Evidence, decided, labelled, last_map
 from robustdx.draws import Draws
 from robustdx.errors import DataError, PlanError
 from robustdx.models import AttnMel, Defended, DiagnosticModel
@@ -174,6 +174,11 @@ class TestTheMaps:
         seen = ResponseAreas(maps=("gradcam",))(self.model, views_of(self.x, {"pgd": images(1, side=12)}))
         named = ResponseAreas(maps=("gradcam",), layer="0.2")(self.model, views_of(self.x, {"pgd": images(1, side=12)}))
         np.testing.assert_array_equal(seen.pictures["clean"]["gradcam"], named.pictures["clean"]["gradcam"])
+
+    def test_the_last_map_is_found_in_a_network_of_many_layers(self):
+        layers = [nn.Conv2d(3, 3, 1) for _ in range(30)]
+        model = DiagnosticModel(nn.Sequential(*layers, nn.Flatten(), nn.Linear(3 * 64, 2)), MultiClass(tuple("ab"))).eval()
+        assert last_map(model, images(side=8), DRAWS) == "29"
 
     def test_attnmel_gives_its_own_attention(self):
         torch.manual_seed(0)

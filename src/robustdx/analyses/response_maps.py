@@ -128,10 +128,11 @@ AT_A_LAYER = ("gradcam", "hirescam", "guided_gradcam")
 
 def last_map(model: DiagnosticModel, x: Images, draws: Draws) -> str:
     """The last block of the network whose output still has rows, columns and several channels; "" where there is none."""
-    if not blocks(model.network):
+    every = len(list(model.network.modules()))
+    if not blocks(model.network, every):
         return ""
     with torch.no_grad():
-        found = maps(model, x[:1], draws.take([0]))
+        found = maps(model, x[:1], draws.take([0]), most=every)
     return next((name for name, values in reversed(found.items()) if values.dim() == 4 and min(values.shape[1:]) > 1), "")
 
 

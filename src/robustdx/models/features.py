@@ -49,17 +49,17 @@ def features(model: DiagnosticModel, x: Images, draws: Draws, layers: Sequence[s
     return tuple(torch.stack(found[name]).mean(0) for name in names)
 
 
-def maps(model: DiagnosticModel, x: Images, draws: Draws, layers: Sequence[str] = ()) -> dict[str, Tensor]:
+def maps(model: DiagnosticModel, x: Images, draws: Draws, layers: Sequence[str] = (), most: int = MOST_BLOCKS) -> dict[str, Tensor]:
     """The whole outputs of these layers by name, in float32: (B, C, H, W) of a convolution, (B, T, D) of tokens, (B, D).
 
-    Without names it is the blocks of the network (`blocks`), as far as they run. A model that makes several passes for one answer
+    Without names it is the blocks of the network, at most so many (`blocks`), as far as they run. A model that makes several passes for one answer
     gives their mean. With gradients where the caller asks for them. Cost: one call of the model; the memory of these outputs.
 
     Raises:
         PlanError: no such layer (the nearest are named), or one whose outputs are no features.
         ModelError: the network has no layers to look into, or one that is named does not run.
     """
-    with _listening(model.network, layers or blocks(model.network), _whole) as found:
+    with _listening(model.network, layers or blocks(model.network, most), _whole) as found:
         model(x, draws)
     silent = [name for name in layers if name not in found]
     if silent or not found:
