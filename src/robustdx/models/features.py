@@ -52,8 +52,8 @@ def features(model: DiagnosticModel, x: Images, draws: Draws, layers: Sequence[s
 def maps(model: DiagnosticModel, x: Images, draws: Draws, layers: Sequence[str] = (), most: int = MOST_BLOCKS) -> dict[str, Tensor]:
     """The whole outputs of these layers by name, in float32: (B, C, H, W) of a convolution, (B, T, D) of tokens, (B, D).
 
-    Without names it is the blocks of the network, at most so many (`blocks`), as far as they run. A model that makes several passes for one answer
-    gives their mean. With gradients where the caller asks for them. Cost: one call of the model; the memory of these outputs.
+    Without names it is the blocks of the network, at most so many (`blocks`), as far as they run. A model that makes several passes for
+    one answer gives their mean. With gradients where the caller asks for them. Cost: one call of the model; the memory of these outputs.
 
     Raises:
         PlanError: no such layer (the nearest are named), or one whose outputs are no features.
