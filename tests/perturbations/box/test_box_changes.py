@@ -153,6 +153,13 @@ def test_a_batch_is_its_images_one_by_one():
     torch.testing.assert_close(WIDE.apply(x, p), alone, atol=1e-6, rtol=0)
 
 
+def test_images_that_are_laid_out_channels_last_stay_so():
+    x = images().contiguous(memory_format=torch.channels_last)
+    shown = saved(WIDE.apply(x, WIDE.scaled(torch.full((B, 8), 0.5))))
+    assert shown.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(shown, saved(WIDE.apply(x.contiguous(), WIDE.scaled(torch.full((B, 8), 0.5)))), atol=1.01 / 255, rtol=0)
+
+
 def test_saved_is_on_the_grid_and_lets_the_gradient_through():
     x = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     shown = saved(x)

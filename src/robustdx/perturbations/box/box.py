@@ -80,6 +80,7 @@ class Box:
             ImageError: images that are neither grey nor in colour, or smaller than the blur.
         """
         self._require(x, parameters)
+        form = torch.contiguous_format if x.is_contiguous() else torch.channels_last  # kept as it came: networks are faster on it
         rotation, shift_x, shift_y, scale, brightness, contrast, hue, blur = parameters.unbind(1)
         if self.rotation or self.shift or self.scale:
             x = moved(x, rotation, shift_x, shift_y, scale, self.fill)
@@ -88,7 +89,7 @@ class Box:
             x = blurred(x, blur * side, self.blur * side)
         x = contrasted(x, contrast) if self.contrast else x
         x = hued(x, hue) if self.hue else x
-        return (x + brightness.view(-1, 1, 1, 1)).clamp(0, 1)
+        return (x + brightness.view(-1, 1, 1, 1)).clamp(0, 1).contiguous(memory_format=form)
 
     def inside(self, shares: Tensor) -> Tensor:
         """Shares of the half-widths (..., 8) taken to the nearest that the box holds: [-1, 1], and [0, 1] for the blur."""

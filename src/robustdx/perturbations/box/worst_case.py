@@ -46,13 +46,14 @@ class WorstImages:
 class WorstCase:
     """The worst image that plausible handling can make of each one, found by a grid, then the gradient or chance (Engstrom et al. 2019).
 
-    Position first: a coarse grid over rotation, shift and scale, which holds the image as it is, since a climb alone gets stuck there
-    (Engstrom et al., section 4). From its worst points a climb along the sign of the gradient in all parameters, colour and blur with
-    them; where the model passes no gradient back, random points. Every image is asked of as it would be saved, in float32 (only the climb
-    may run in bfloat16, and what it claims is asked again), so the answer is at least as bad as every point of the grid, as saved.
+    A short climb from the image as it is, along the sign of the gradient in all parameters, which is all that most images need; for the
+    others a coarse grid over rotation, shift and scale, where a climb alone gets stuck (Engstrom et al.), and climbs from its
+    worst points; where the model passes no gradient back, random points in place of the climbs. Every image is asked of as it would be
+    saved, in float32 (only a climb may run in bfloat16, and what it claims is asked again), so the answer is at least as bad as every
+    point of the grid, the image as it is among them.
 
-    Cost per image: with early stop as many passes as it stands through; at most `points(box)` forward passes for the grid, then
-    `starts * steps` passes forth and back and `starts` more, or `samples` forward passes.
+    Cost per image, with early stop only as far as it stands: a forward pass for each point of the grid, and for each of `starts` + 1
+    climbs `steps` passes forth and back and one more; or `samples` forward passes. By default 198.
     """
 
     box: Box = field(default_factory=Box)
@@ -63,8 +64,8 @@ class WorstCase:
     """Points of the grid for each of the two ways, an odd number."""
     scales: int = 3
     """Points of the grid from small to large, an odd number."""
-    starts: int = 3
-    """From how many of the worst points a climb begins; 0 for the grid alone."""
+    starts: int = 2
+    """From how many of the worst points of the grid a climb begins, after the one from the image as it is; 0 for the grid alone."""
     steps: int = 10
     """Steps of a climb."""
     samples: int = 100
