@@ -87,7 +87,7 @@ def test_a_recipe_chooses_says_why_and_goes_on_with_what_it_chose(tmp_path):
     ahead = harden(*asked, "--dry-run")
     assert "short trials come before the training and may change it" in " ".join(ahead.split())
     told = harden(*asked, "--out", tmp_path / "run")
-    for what in ("batch: 16 images, because", "work: 0.03 TFLOP, because", "objective: madry", "epoch 1 (standard"):
+    for what in ("batch: 16 images, because", "work: 0.03 TFLOP, because", "objective: n-fgsm", "epoch 1 (standard"):
         assert what in told
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
     assert recipe["plan"]["stages"] == json.loads((tmp_path / "run" / "plan.json").read_text())["stages"]

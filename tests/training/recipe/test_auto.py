@@ -1,6 +1,7 @@
 """A recipe chooses from evidence, says why, keeps its budget, and never looks at test images."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -39,13 +40,13 @@ def training():
 
 
 def epochs_worth(training, epochs: float) -> Budget:
-    """So many epochs of two-step training at full size."""
+    """So many epochs of the usual objective at full size."""
     return Budget(flop=epochs * len(training.train) * price.flop(training, USUAL, training.model.size, training.plan.adversary))
 
 
 @pytest.fixture(scope="module")
 def recipe(training):
-    return Auto(training, epochs_worth(training, 6))()
+    return Auto(training, epochs_worth(training, 24))()
 
 
 def chosen(recipe):
@@ -71,16 +72,15 @@ def test_the_work_of_the_plan_and_of_the_trials_is_the_budget(training, recipe):
     assert 0.8 * budget < trained < budget, "trials take at most 15 %"
 
 
-def test_it_begins_small_and_clean_and_ends_at_full_size_under_attack(training, recipe):
-    first, *_, last = recipe.plan.stages
+def test_it_begins_small_and_clean_and_is_attacked_at_full_size(training, recipe):
+    first, second = recipe.plan.stages
     assert (first.objective["name"], tuple(first.size)) == ("standard", (24, 24))
-    assert last.size is None
-    assert last.objective == recipe.plan.objective
+    assert (second.objective, second.size) == (recipe.plan.objective, None)
     assert recipe.plan.judge is not None
 
 
 def test_the_same_seed_chooses_the_same(training, recipe):
-    again = Auto(prepare(plan()), epochs_worth(training, 6))()
+    again = Auto(prepare(plan()), epochs_worth(training, 24))()
     assert (again.plan, again.choices) == (recipe.plan, recipe.choices)
 
 
@@ -96,7 +96,7 @@ def test_test_images_are_never_read(recipe, monkeypatch):
 
     monkeypatch.setattr("robustdx.training.prepare.load_dataset", lambda source: replace(data, read=guarded))
     training = prepare(plan())
-    assert Auto(training, epochs_worth(training, 6))().plan == recipe.plan
+    assert Auto(training, epochs_worth(training, 24))().plan == recipe.plan
 
 
 def test_trials_learn_and_are_judged_on_training_images_alone_and_on_other_patients(training):
@@ -143,13 +143,13 @@ def test_from_trained_weights_it_begins_under_attack_and_slower(training, recipe
     save_file({k: v.contiguous() for k, v in training.model.network.state_dict().items()}, tmp_path / "w.safetensors")
     begun = prepare(plan(start=str(tmp_path / "w.safetensors")))
     made = Auto(begun, epochs_worth(training, 5))(try_out=False)
-    assert all(stage.objective["name"] == "madry" for stage in made.plan.stages)
+    assert all(stage.objective == USUAL for stage in made.plan.stages)
     assert made.plan.learning_rate < Auto(training, epochs_worth(training, 5))(try_out=False).plan.learning_rate
 
 
 def test_a_large_budget_of_the_adversary_begins_with_half_of_it(training):
     made = Auto(prepare(plan(eps="8/255")), epochs_worth(training, 5))(try_out=False)
-    assert [stage.eps for stage in made.plan.stages] == [None, 4 / 255, None, None]
+    assert [stage.eps for stage in made.plan.stages] == [None, 4 / 255, None]
 
 
 def test_a_budget_too_short_for_one_epoch_says_what_it_needs(training):
@@ -160,10 +160,12 @@ def test_a_budget_too_short_for_one_epoch_says_what_it_needs(training):
 
 
 def test_time_becomes_work_by_the_measured_speed_and_is_handed_on(training):
+    began = time.monotonic()
     made = Auto(training, Budget(seconds=600.0))(try_out=False)
+    taken = time.monotonic() - began
     evidence = chosen(made)["work"].evidence
     assert evidence["flop_per_second"] > 0
-    assert 590 < made.plan.seconds < 600
+    assert 600 - taken - 0.1 < made.plan.seconds < 600, "what choosing took is not there to train in"
 
 
 def test_operations_are_counted_forward_and_back(training):

@@ -24,9 +24,12 @@ Tell = Callable[[str, int, int], None]
 Again = Callable[[HardenPlan], Training]
 
 STANDARD: Words = {"name": "standard"}
-USUAL: Words = {"name": "madry", "steps": 2, "step_size": 0.75}
-"""Two large steps, at three tenths of the price of ten."""
-OTHERS: tuple[Words, ...] = ({"name": "n-fgsm"}, {"name": "trades", "steps": 2, "step_size": 0.75, "beta": 4.0})
+USUAL: Words = {"name": "n-fgsm"}
+"""One step from strong noise, at a fifth of the price of ten: what a budget lacks is epochs. A monitor watches for its collapse."""
+OTHERS: tuple[Words, ...] = (
+    {"name": "madry", "steps": 2, "step_size": 0.75},
+    {"name": "trades", "steps": 2, "step_size": 0.75, "beta": 4.0},
+)
 RATE, RATE_AFTER_START = 0.05, 0.02
 """Learning rate at a batch of 64: from random weights, and from trained ones."""
 FASTER_OR_SLOWER = (2.0, 0.4)
@@ -41,8 +44,8 @@ ENOUGH, SMALLEST_WHOLE = 12, 64
 """Epochs below which images are made smaller where nobody named their size, and pixels of the shorter side below which they are not."""
 LARGE = 4 / 255
 """Budget above which training begins with half of it."""
-CLEAN, SMALL = 0.12, 0.48
-"""Shares of the work on small images: clean ones, where training starts from random weights, then attacked ones; the rest at full size."""
+CLEAN = 0.1
+"""Share of the work on clean images, where training starts from random weights; the rest is attacked."""
 JUDGING = {"name": "pgd", "steps": 5, "early_stop": True}
 
 
@@ -120,7 +123,8 @@ class Auto:
             return None
         ratio = price.flop(self.training, STANDARD, half, self.plan.adversary) / self._flop(STANDARD, self.size)
         why = f"a step on images of half the height and width costs {ratio:.2f} of one at full size"
-        self._chose("resolution", f"{half[0]}x{half[1]} first, then {self.size[0]}x{self.size[1]}", why, cost_of_small=round(ratio, 3))
+        told = f"{half[0]}x{half[1]} while images are clean, then {self.size[0]}x{self.size[1]}"
+        self._chose("resolution", told, why, cost_of_small=round(ratio, 3))
         return half
 
     def _work(self) -> float:
@@ -155,7 +159,7 @@ class Auto:
         return self.work / (self._flop(STANDARD if self.plan.eps == 0 else USUAL, size) * len(self.training.train))
 
     def _require_an_epoch(self) -> None:
-        least = self._epochs(self.small or self.size)
+        least = self._epochs(self.size)
         if least < 1:
             given = self.budget.flop or self.budget.seconds or 0.0
             need = given / max(least, 1e-9) * 1.05
@@ -168,9 +172,8 @@ class Auto:
         if self.plan.eps == 0:
             self._chose("objective", "standard", "eps is 0: there is no adversary")
             return STANDARD, rate
-        size = self.small or self.size
         candidates = [Candidate(o, rate) for o in (USUAL, *OTHERS)]
-        costs = [self._flop(c.objective, size) for c in candidates]
+        costs = [self._flop(c.objective, self.size) for c in candidates]
         if not try_out:
             self._chose("objective", candidates[0].name, "that is usual; short trials come before the training and may change it")
             return USUAL, rate
@@ -179,7 +182,7 @@ class Auto:
             why = f"the budget is too short for trials of {SHORTEST} steps"
             self._chose("objective", candidates[0].name, why, steps_that_fit=int(each / (self.batch * max(costs))))
             return USUAL, rate
-        self.ground = Ground.of(replace(self.training, plan=replace(self.plan, batch_size=self.batch)), size)
+        self.ground = Ground.of(replace(self.training, plan=replace(self.plan, batch_size=self.batch)), self.size)
         best = self._best("objective", [self._trial(c, each) for c in candidates])
         others = [Candidate(best.candidate.objective, rate * factor) for factor in FASTER_OR_SLOWER]
         best = self._best("learning rate", [best, *(self._trial(c, each) for c in others)])
@@ -209,13 +212,10 @@ class Auto:
         return found if p is None else {**found, "p": round(p, 4)}
 
     def _stages(self) -> list[dict[str, Any]]:
-        """Small clean images, small attacked ones, then all of it; as many epochs of each as its share of the work holds."""
-        attacked = self.plan.eps > 0
-        clean = CLEAN if attacked and self.plan.start is None else 0.0
-        small = SMALL if attacked and self.small is not None else 0.0
+        """Clean images, then attacked ones; as many epochs of each as its share of the work holds."""
+        clean = CLEAN if self.plan.eps > 0 and self.plan.start is None else 0.0
         stages = [self._stage(clean, STANDARD, self.small)] if clean else []
-        stages += [self._stage(small, self.objective, self.small)] if small else []
-        stages += [self._stage(1 - clean - small, self.objective, None)]
+        stages += [self._stage(1 - clean, self.objective, None)]
         told = {f"stage {n + 1}": stage for n, stage in enumerate(stages)}
         self._chose("stages", f"{len(stages)}", "what is easy and cheap comes first; the shares of the work are fixed", **told)
         return self._eps_rises(stages)
