@@ -9,7 +9,7 @@ from scipy.ndimage import correlate, gaussian_filter, zoom
 
 from robustdx.draws import Draws
 from robustdx.errors import ImageError
-from robustdx.perturbations import SEVERITIES
+from robustdx.perturbations import PERTURBATIONS, SEVERITIES
 from robustdx.perturbations.corruptions import DefocusBlur, GaussianBlur, GlassBlur, MotionBlur, ZoomBlur
 from robustdx.perturbations.corruptions.shuffle import taken_from
 from robustdx.perturbations.kernels import bell, convolve, disk, streak
@@ -99,14 +99,14 @@ def test_zoom_blur_is_the_mean_of_zooms():
         large = zoom(x[0, 0].numpy()[first : first + side, first : first + side], factor, order=1)
         trim = (len(large) - 224) // 2
         mean += large[trim : trim + 224, trim : trim + 224]
-    np.testing.assert_allclose(ZoomBlur()(x, 3, DRAWS)[0, 0].numpy(), mean / (len(zooms) + 1), atol=1e-9)
+    np.testing.assert_allclose(PERTURBATIONS.parse("zoom_blur_standard")(x, 3, DRAWS)[0, 0].numpy(), mean / (len(zooms) + 1), atol=1e-9)
 
 
 @pytest.mark.parametrize(("severity", "count"), [(1, 11), (2, 16), (3, 11), (4, 13), (5, 11)])
 def test_zoom_blur_takes_the_zooms_below_the_largest(severity, count, monkeypatch):
     factors = []
     monkeypatch.setattr("robustdx.perturbations.corruptions.zoom_blur.zoomed", lambda x, f: factors.append(f) or x)
-    ZoomBlur()(noise(1, 1, 16, 16), severity, DRAWS)
+    PERTURBATIONS.parse("zoom_blur_standard")(noise(1, 1, 16, 16), severity, DRAWS)
     assert len(factors) == count - 1, "and the image itself, a zoom of 1"
     assert max(factors) < ZoomBlur().largest[severity - 1]
 

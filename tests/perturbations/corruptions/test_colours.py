@@ -37,10 +37,10 @@ def test_brightness_is_v_in_hsv(severity):
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
-@pytest.mark.parametrize(
-    "method", [Saturate(), PERTURBATIONS.parse({"name": "saturate", "factor": [1, 1, 1, 2, 3], "offset": [0, 0.1, -0.2, 0, 0]})]
-)
+@pytest.mark.parametrize("method", ["saturate", "saturate_standard", {"name": "saturate", "offset": [0, 0.1, -0.2, 0.3, 0]}], ids=str)
 def test_saturation_is_s_in_hsv_and_grey_turns_red(severity, method):
+    method = PERTURBATIONS.parse(method)
+
     def stronger(hsv):
         hsv[..., 1] = np.clip(hsv[..., 1] * method.factor[severity - 1] + method.offset[severity - 1], 0, 1)
         return hsv

@@ -56,7 +56,7 @@ def test_fog_on_black_is_nothing_and_on_white_is_clouds():
 
 def test_snow_falls_and_whitens():
     snow = Snow()(BLACK, 1, DRAWS)
-    assert float(snow.min()) == pytest.approx(0.2 * 0.5), "kept x + (1 - kept) (1.5 grey + 0.5) where no flake is"
+    assert float(snow.min()) == pytest.approx(0.08 * 0.5), "kept x + (1 - kept) (1.5 grey + 0.5) where no flake is"
     down = float((snow[..., 3:, :] - snow[..., :-3, :]).abs().mean())
     across = float((snow[..., 3:] - snow[..., :-3]).abs().mean())
     assert down < across, "flakes are longer than wide"

@@ -14,6 +14,7 @@ from robustdx.perturbations.corruptions.noise import GaussianNoise, ImpulseNoise
 from robustdx.perturbations.corruptions.pixelate import Pixelate
 from robustdx.perturbations.corruptions.saturate import Saturate
 from robustdx.perturbations.corruptions.snow import Snow
+from robustdx.perturbations.corruptions.standard import STANDARD
 from robustdx.perturbations.corruptions.zoom_blur import ZoomBlur
 
 CORRUPTIONS: dict[str, type] = {
@@ -37,3 +38,26 @@ CORRUPTIONS: dict[str, type] = {
     "saturate": Saturate,
 }
 """Those of ImageNet-C, spatter left to the sequences."""
+
+__all__ = [
+    "CORRUPTIONS",
+    "STANDARD",
+    "Brightness",
+    "Contrast",
+    "DefocusBlur",
+    "ElasticTransform",
+    "Fog",
+    "Frost",
+    "GaussianBlur",
+    "GaussianNoise",
+    "GlassBlur",
+    "ImpulseNoise",
+    "JPEGCompression",
+    "MotionBlur",
+    "Pixelate",
+    "Saturate",
+    "ShotNoise",
+    "Snow",
+    "SpeckleNoise",
+    "ZoomBlur",
+]

@@ -16,17 +16,18 @@ from robustdx.tensors import Images
 @final
 @dataclass(frozen=True, kw_only=True)
 class Saturate:
-    """Colours too strong or too weak (Hendrycks and Dietterich 2019): S factor + offset in HSV.
+    """Colours too weak, or too strong (Hendrycks and Dietterich 2019): S factor + offset in HSV; hue and value stay.
 
-    Hue and value stay. Where the offset is above 0, a pixel without any colour turns red, hue 0, as in the released code.
+    Ours fade, severity by severity. Theirs fade at 1 and 2 and glow at 3 to 5, which has no order on a fundus (`saturate_standard`). Where
+    the offset is above 0, a pixel without any colour turns red, hue 0, as in the released code.
     """
 
     modalities: ClassVar[tuple[Modality, ...]] = ("dermoscopy", "fundus")
     random: ClassVar[bool] = False
 
-    factor: Table = (0.3, 0.1, 2, 5, 20)
+    factor: Table = (0.7, 0.5, 0.3, 0.15, 0)
     """What saturation is multiplied with at each severity."""
-    offset: Table = (0, 0, 0, 0.1, 0.2)
+    offset: Table = (0, 0, 0, 0, 0)
     """What is then added."""
 
     def __post_init__(self) -> None:

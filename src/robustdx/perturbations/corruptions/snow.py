@@ -24,24 +24,25 @@ class Snow:
 
     Flakes are noise, enlarged, cut at a threshold, and blurred along the way they fall; they are laid over the image once as they are and
     once turned by half a turn. The image becomes kept x + (1 - kept) max(x, 1.5 grey + 0.5). An image has the same noise at all severities.
+    Theirs change size and threshold as well, and whiten skin until nothing is left (`snow_standard`).
     """
 
     modalities: ClassVar[tuple[Modality, ...]] = ()
     random: ClassVar[bool] = True
 
-    mean: Table = (0.1, 0.2, 0.55, 0.55, 0.55)
+    mean: Table = (-0.1, -0.06, -0.02, 0.02, 0.06)
     """Mean of the noise at each severity: the higher, the more flakes."""
     deviation: Table = (0.3, 0.3, 0.3, 0.3, 0.3)
     """Standard deviation of the noise."""
-    size: Table = (3, 2, 4, 4.5, 2.5)
+    size: Table = (3, 3, 3, 3, 3)
     """How large a flake is, in pixels of an image whose shorter side has 224."""
-    threshold: Table = (0.5, 0.5, 0.9, 0.85, 0.85)
+    threshold: Table = (0.5, 0.5, 0.5, 0.5, 0.5)
     """Noise below it is no flake."""
-    radius: Counts = (10, 12, 12, 12, 12)
+    radius: Counts = (12, 12, 12, 12, 12)
     """Half the length of a streak, in the same pixels."""
-    sigma: Table = (4, 4, 8, 8, 12)
+    sigma: Table = (4, 4, 4, 4, 4)
     """Standard deviation along a streak, in the same pixels."""
-    kept: Table = (0.8, 0.7, 0.7, 0.65, 0.55)
+    kept: Table = (0.92, 0.9, 0.88, 0.86, 0.84)
     """How much of the image is not whitened."""
 
     def __post_init__(self) -> None:
