@@ -72,7 +72,7 @@ class AuditPlan:
     sequences: tuple[str | Mapping[str, Any], ...] | None = None
     """Clips in which an image changes a little from frame to frame, to see how often the decision flips (`robustdx list sequences`): a
     preset ("centred", "xu2021", "imagenet-p"), or tables with the `name` of a sequence or preset, its settings, `label`, `count` (frames),
-    `images` and `video` (every frame through H.264). Left out, none."""
+    `images` and `video` (every frame through H.264). Left out, none; of `data = "frozen:SET"`, the frames that it holds."""
     modality: Modality | None = None
     """How the images were made, where the data do not say (a folder, a table): it decides which artefacts are believable."""
     images: int | None = None

@@ -136,6 +136,9 @@ def words(audit: Audit) -> dict[str, Any]:
     if audit.plan.region:
         shown = audit.data[audit.split]
         images["masks"] = [_told_apart(e.mask, shown.mask, e) for e in shown.examples]
+    clips = audit.data[audit.split].clips
+    if clips is not None:
+        images["clips"] = clips.digest
     found = {"weights_sha256": fingerprint(audit.model), "images_key": key(images), "shown": _shown(audit.model)}
     if audit.surrogate is not None:
         found |= {"surrogate_sha256": fingerprint(audit.surrogate), "surrogate_shown": _shown(audit.surrogate)}

@@ -61,7 +61,7 @@ class Audit:
     @property
     def natural(self) -> list[tuple[Cell, Any]]:
         """The cells without an adversary, with their methods."""
-        return list(natural_cells(self.plan, self.split))
+        return list(natural_cells(self.plan, self.split, self.data[self.split]))
 
     @property
     def foreseen(self) -> list[Cell]:

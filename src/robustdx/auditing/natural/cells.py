@@ -11,7 +11,9 @@ from robustdx.auditing.cell import Row
 from robustdx.auditing.natural.clips import Clip
 from robustdx.auditing.natural.framed import Framed
 from robustdx.auditing.natural.perturbed import Perturbed
+from robustdx.auditing.natural.recorded import recorded
 from robustdx.auditing.natural.words import Shown
+from robustdx.data import Dataset
 from robustdx.draws import Draws
 from robustdx.models import DiagnosticModel
 from robustdx.records import PERTURBATION, SEQUENCE, Cell
@@ -25,11 +27,14 @@ CRAFTS: Mapping[str, Callable[..., Any]] = {PERTURBATION: Perturbed, SEQUENCE: F
 """By the kind of a cell, what makes its rows: made of the cell, its method, the model, the clean rows and the seed."""
 
 
-def natural_cells(plan: AuditPlan, split: str) -> Iterator[tuple[Cell, Any]]:
-    """The cells that a plan asks for, with their methods: perturbations by severity, sequences."""
+def natural_cells(plan: AuditPlan, split: str, dataset: Dataset) -> Iterator[tuple[Cell, Any]]:
+    """The cells that a plan asks for, with their methods: perturbations by severity, sequences.
+
+    Where it asks for no sequences and the data are a frozen set, those of the set.
+    """
     for shown in plan.shown():
         yield from ((_perturbed(shown, severity, split), shown.method) for severity in shown.severities)
-    yield from ((_framed(clip, split), clip.method) for clip in plan.clips())
+    yield from ((_framed(clip, split), clip.method) for clip in (plan.clips() if plan.sequences is not None else recorded(dataset)))
 
 
 def make_natural(audit: Audit, store: Store, judge: DiagnosticModel, clean: Mapping[str, Row], tell: Callable[[Cell, int], None]) -> None:

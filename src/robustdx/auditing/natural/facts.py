@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from robustdx.auditing.natural.recorded import Recorded
 from robustdx.catalogue import document
 
 if TYPE_CHECKING:
@@ -15,11 +16,11 @@ def natural_facts(audit: Audit) -> dict[str, Any]:
     """The modality, and what each method and its settings mean, for the report, which knows none; empty where nothing is asked."""
     documents: dict[str, dict[str, Any]] = {}
     for cell, method in audit.natural:
-        documents.setdefault(cell.natural, {})[cell.attack] = documented(method)
+        documents.setdefault(cell.natural, {})[cell.attack] = documented(method.original if isinstance(method, Recorded) else type(method))
     return {"natural": {"modality": audit.plan.made_by, "documents": documents}} if documents else {}
 
 
-def documented(method: object) -> dict[str, Any]:
+def documented(method: type) -> dict[str, Any]:
     """What a method and its settings mean, in its own words."""
-    about = (inspect.getdoc(type(method)) or "").partition("\n")[0]
-    return {"about": about, "fields": document(type(method))}
+    about = (inspect.getdoc(method) or "").partition("\n")[0]
+    return {"about": about, "fields": document(method)}
