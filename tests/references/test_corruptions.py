@@ -2,7 +2,7 @@
 
 Where it draws at random it is given our draws, in the order in which it asks for them, so that images can be compared one by one. Not so:
 
-- shot and impulse noise: Poisson counts, and pixels chosen by scikit-image's own generator, come from other draws; compared in distribution;
+- shot and impulse noise: Poisson counts, and pixels that scikit-image chooses by itself, come from other draws; compared in distribution;
 - frost: theirs is a photograph, ours is drawn;
 - elastic_transform: the package has a table of its own, without the affine map; compared under that table.
 """
@@ -39,8 +39,11 @@ def package():
     import scipy.ndimage
     import skimage.filters
 
+    def file_of(module, file):
+        return str(Path(sys.modules[module].__file__).parent / file)
+
     here = {
-        "pkg_resources": types.SimpleNamespace(resource_filename=lambda module, file: str(Path(sys.modules[module].__file__).parent / file)),
+        "pkg_resources": types.SimpleNamespace(resource_filename=file_of),
         "scipy.ndimage.interpolation": types.SimpleNamespace(map_coordinates=scipy.ndimage.map_coordinates),
     }
     with pytest.MonkeyPatch.context() as patch:
@@ -85,7 +88,8 @@ def similarity(a, b):
 def replayed(monkeypatch, **answers):
     """numpy's global generator answers with ours: one after the other of `answers[name]`."""
     for name, each in answers.items():
-        monkeypatch.setattr(np.random, name, lambda *args, _each=iter(each), **kwargs: next(_each)(*args, **kwargs))
+        left = iter(each)
+        monkeypatch.setattr(np.random, name, lambda *args, _left=left, **kwargs: next(_left)(*args, **kwargs))
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
