@@ -62,6 +62,9 @@ FRAMES = pa.schema(
 )
 """The columns of a sequence's table: a row per image, with the scores and the decision of every frame in the order of the clip."""
 
+BOXED = pa.schema([*SCHEMA, ("parameters", pa.map_(pa.string(), pa.float64())), ("sampled_errors", pa.list_(pa.float32()))])
+"""The columns of a worst case: those of an attack, the parameters that were found, and the share of wrong decisions at random points."""
+
 
 @dataclass(frozen=True)
 class Cell:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from robustdx.attacks import ATTACKS, Attack
 from robustdx.auditing.natural import clips, words
+from robustdx.auditing.natural.boxed import Handling
 from robustdx.auditing.natural.modality import modality_of
 from robustdx.auditing.presets import DEFAULT, PRESETS, PresetName
 from robustdx.errors import PlanError
@@ -73,6 +74,10 @@ class AuditPlan:
     """Clips in which an image changes a little from frame to frame, to see how often the decision flips (`robustdx list sequences`): a
     preset ("centred", "xu2021", "imagenet-p"), or tables with the `name` of a sequence or preset, its settings, `label`, `count` (frames),
     `images` and `video` (every frame through H.264). Left out, none; of `data = "frozen:SET"`, the frames that it holds."""
+    worst_case: Mapping[str, Any] | None = None
+    """The worst that plausible handling can make of an image (turned, moved, nearer, another light, out of focus), with the average beside
+    it: a table with the settings of the search (`robustdx describe worst-case`), among them `box`, how far each parameter may go;
+    `sampled`, random points for the average; `images`. An empty table takes the defaults. Left out, not looked for."""
     modality: Modality | None = None
     """How the images were made, where the data do not say (a folder, a table): it decides which artefacts are believable."""
     images: int | None = None
@@ -108,6 +113,7 @@ class AuditPlan:
             raise PlanError(f"clean, worst and {ESCALATION} are names of the report: give the attack another label")
         self.shown()
         self.clips()
+        self.handling()
         eps = [f"{threat.eps * 255:.6g}" for threat in self.threats()]
         if eps == ["0"]:
             raise PlanError(
@@ -148,10 +154,15 @@ class AuditPlan:
         """The sequences, in the order of the plan."""
         return clips.sequences(self.sequences or ())
 
+    def handling(self) -> Handling | None:
+        """The worst case of handling, where it is looked for."""
+        return None if self.worst_case is None else Handling.of(self.worst_case)
+
     def spelt(self) -> dict[str, Any]:
         """What is asked for without an adversary, spelt out; empty where nothing is."""
         asked = {"perturbations": list(words.tables(self.shown())), "sequences": list(clips.tables(self.clips()))}
-        return {key: tables for key, tables in asked.items() if tables}
+        handling = self.handling()
+        return {key: tables for key, tables in asked.items() if tables} | ({"worst_case": handling.words()} if handling else {})
 
     def threats(self) -> list[Threat]:
         """The threats, by growing eps."""

@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from robustdx.auditing.cell import Row
+from robustdx.auditing.natural.boxed import LABEL, Boxed
 from robustdx.auditing.natural.clips import Clip
 from robustdx.auditing.natural.framed import Framed
 from robustdx.auditing.natural.perturbed import Perturbed
 from robustdx.auditing.natural.recorded import recorded
 from robustdx.auditing.natural.words import Shown
+from robustdx.auditing.pictures import Pictures
 from robustdx.data import Dataset
 from robustdx.draws import Draws
 from robustdx.models import DiagnosticModel
-from robustdx.records import PERTURBATION, SEQUENCE, Cell
+from robustdx.records import PERTURBATION, SEQUENCE, WORST_CASE, Cell
 from robustdx.store import Store
 
 if TYPE_CHECKING:
     from robustdx.auditing.plan import AuditPlan
     from robustdx.auditing.run import Audit
 
-CRAFTS: Mapping[str, Callable[..., Any]] = {PERTURBATION: Perturbed, SEQUENCE: Framed}
+CRAFTS: Mapping[str, Callable[..., Any]] = {PERTURBATION: Perturbed, SEQUENCE: Framed, WORST_CASE: Boxed}
 """By the kind of a cell, what makes its rows: made of the cell, its method, the model, the clean rows and the seed."""
 
 
 def natural_cells(plan: AuditPlan, split: str, dataset: Dataset) -> Iterator[tuple[Cell, Any]]:
-    """The cells that a plan asks for, with their methods: perturbations by severity, sequences.
+    """The cells that a plan asks for, with their methods: perturbations by severity, sequences, the worst case.
 
     Where it asks for no sequences and the data are a frozen set, those of the set.
     """
+    held = recorded(dataset) if plan.sequences is None else []
     for shown in plan.shown():
         yield from ((_perturbed(shown, severity, split), shown.method) for severity in shown.severities)
-    yield from ((_framed(clip, split), clip.method) for clip in (plan.clips() if plan.sequences is not None else recorded(dataset)))
+    yield from ((_framed(clip, split), clip.method) for clip in held or plan.clips())
+    if found := plan.handling():
+        yield _cell(WORST_CASE, LABEL, split, found.settings, found.images, early_stop=found.worst.early_stop), found
 
 
 def make_natural(audit: Audit, store: Store, judge: DiagnosticModel, clean: Mapping[str, Row], tell: Callable[[Cell, int], None]) -> None:
@@ -42,6 +48,8 @@ def make_natural(audit: Audit, store: Store, judge: DiagnosticModel, clean: Mapp
     for cell, method in audit.natural:
         if not store.has(cell):
             craft = CRAFTS[cell.natural](cell, method, judge, clean, audit.plan.seed)
+            if cell.natural == WORST_CASE:
+                craft = replace(craft, pictures=Pictures(store, cell, audit.plan.pictures))
             audit.make(store, craft, audit.shown(cell), lambda n, cell=cell: tell(cell, n))  # type: ignore[misc]
         tell(cell, len(audit.shown(cell)))
 
@@ -59,7 +67,8 @@ def require_natural(plan: AuditPlan, model: DiagnosticModel) -> None:
 
 def said(cell: Cell) -> str:
     """A cell as the progress shows it."""
-    return f"{cell.attack}, severity {cell.severity}" if cell.natural == PERTURBATION else f"{cell.natural} {cell.attack}"
+    told = {PERTURBATION: f"{cell.attack}, severity {cell.severity}", WORST_CASE: "worst case of handling"}
+    return told.get(cell.natural, f"{cell.natural} {cell.attack}")
 
 
 def _perturbed(shown: Shown, severity: int, split: str) -> Cell:
@@ -71,4 +80,4 @@ def _framed(clip: Clip, split: str) -> Cell:
 
 
 def _cell(kind: str, label: str, split: str, settings: Mapping[str, Any], images: int | None, **more: Any) -> Cell:
-    return Cell(label, "", 0.0, split, settings, early_stop=False, verdict="saved", images=images, natural=kind, **more)
+    return Cell(label, "", 0.0, split, settings, **{"early_stop": False, **more}, verdict="saved", images=images, natural=kind)

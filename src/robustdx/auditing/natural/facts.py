@@ -16,7 +16,7 @@ def natural_facts(audit: Audit) -> dict[str, Any]:
     """The modality, and what each method and its settings mean, for the report, which knows none; empty where nothing is asked."""
     documents: dict[str, dict[str, Any]] = {}
     for cell, method in audit.natural:
-        documents.setdefault(cell.natural, {})[cell.attack] = documented(method.original if isinstance(method, Recorded) else type(method))
+        documents.setdefault(cell.natural, {})[cell.attack] = documented(_class_of(method))
     return {"natural": {"modality": audit.plan.made_by, "documents": documents}} if documents else {}
 
 
@@ -24,3 +24,8 @@ def documented(method: type) -> dict[str, Any]:
     """What a method and its settings mean, in its own words."""
     about = (inspect.getdoc(method) or "").partition("\n")[0]
     return {"about": about, "fields": document(method)}
+
+
+def _class_of(method: Any) -> type:
+    """What says of itself what it is: the sequence that was frozen, the search behind a worst case, or the method."""
+    return method.original if isinstance(method, Recorded) else type(getattr(method, "worst", method))

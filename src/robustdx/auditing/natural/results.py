@@ -13,9 +13,10 @@ import numpy as np
 
 from robustdx.auditing.evidence import Evidence
 from robustdx.auditing.natural.flipping import Clips, sequences
+from robustdx.auditing.natural.handling import Handled, worst_case
 from robustdx.auditing.natural.measures import Ruler, Statistics, differences, means, told, untold
 from robustdx.metrics.intervals import Resamples
-from robustdx.records import PERTURBATION, SEQUENCE
+from robustdx.records import PERTURBATION, SEQUENCE, WORST_CASE
 from robustdx.store import Store
 
 
@@ -23,7 +24,8 @@ def natural(store: Store, run: Mapping[str, Any], clean: Sequence[Evidence], res
     """`{"natural": ...}`, or nothing where nothing natural was asked; `clean` are the cells of the images as they came."""
     perturbed = [Evidence.read(cell, records, store.seconds(cell) or None) for cell, records in store.natural(PERTURBATION)]
     clips = [Clips.read(cell, records, store.seconds(cell) or None) for cell, records in store.natural(SEQUENCE)]
-    found = [e.cell for e in perturbed] + [c.cell for c in clips]
+    boxes = [Handled.read(cell, records, store.seconds(cell) or None) for cell, records in store.natural(WORST_CASE)]
+    found = [e.cell for e in perturbed] + [c.cell for c in clips] + [h.evidence.cell for h in boxes]
     if not found:
         return {}
     came = next(e for e in clean if e.cell.split == found[0].split)
@@ -35,6 +37,7 @@ def natural(store: Store, run: Mapping[str, Any], clean: Sequence[Evidence], res
         "clean": {"images": len(came.ids), "patients": came.patient_count, "metrics": told(ruler.headlines(came, "clean"))},
         **(perturbations(perturbed, ruler, order.get(PERTURBATION, [])) if perturbed else {}),
         **(sequences(clips, ruler, order.get(SEQUENCE, [])) if clips else {}),
+        **(worst_case(boxes[0], ruler) if boxes else {}),
     }
     return {"natural": words}
 

@@ -28,6 +28,9 @@ def natural_rows(natural: Part) -> Iterator[tuple]:
         yield from _rows("sequence", own["label"], "", own, own)
     if "mean_flips" in natural:
         yield from _rows("sequence", "mean", "", {"metrics": natural["mean_flips"]}, natural["clean"])
+    if own := natural.get("worst_case"):
+        for label in ("average", "worst"):
+            yield from _rows("worst case", label, "", own[label], own)
 
 
 def _rows(what: str, label: str, severity: Any, numbers: Part, of: Part) -> Iterator[tuple]:
