@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from robustdx.draws import Draws
     from robustdx.errors import RobustdxError
     from robustdx.models import Defended, DiagnosticModel, ModelSpec, load
+    from robustdx.perturbations import PERTURBATIONS, SEQUENCES
     from robustdx.tasks import Binary, MultiClass, MultiLabel, Targeted
     from robustdx.threats import L2, Linf
 
@@ -26,6 +27,7 @@ _ROOMS = {
     "robustdx.draws": ("Draws",),
     "robustdx.errors": ("RobustdxError",),
     "robustdx.models": ("Defended", "DiagnosticModel", "ModelSpec", "load"),
+    "robustdx.perturbations": ("PERTURBATIONS", "SEQUENCES"),
     "robustdx.tasks": ("Binary", "MultiClass", "MultiLabel", "Targeted"),
     "robustdx.threats": ("L2", "Linf"),
 }
@@ -36,7 +38,9 @@ __all__ = [
     "BIM",
     "FGSM",
     "L2",
+    "PERTURBATIONS",
     "PGD",
+    "SEQUENCES",
     "Binary",
     "Dataset",
     "Defended",

@@ -51,7 +51,8 @@ class AuditPlan:
     split: str = "test"
     """The images to audit; "all" takes every image. Where the data have no splits, all are taken."""
     preset: PresetName | None = None
-    """Attacks that are known to go well together, by how much they may cost: "quick", "standard" or "thorough"."""
+    """Attacks that are known to go well together, by how much they may cost: "quick", "standard", "thorough"; "clinical": the
+    quick ones with all that happens without an adversary."""
     attacks: tuple[Mapping[str, Any], ...] | None = None
     """One table per attack: `name` and its settings; `label` tells two settings of one attack apart, and `images` shows an attack
     that many of the images only, drawn by patient (for the dear ones). Left out, those of `preset`, or fgsm and pgd with 40 steps."""
@@ -148,15 +149,16 @@ class AuditPlan:
 
     def shown(self) -> list[words.Shown]:
         """The perturbations, in the order of the plan."""
-        return words.perturbations(self.perturbations or (), self.made_by)
+        return words.perturbations(self._asked("perturbations") or (), self.made_by)
 
     def clips(self) -> list[clips.Clip]:
         """The sequences, in the order of the plan."""
-        return clips.sequences(self.sequences or ())
+        return clips.sequences(self._asked("sequences") or ())
 
     def handling(self) -> Handling | None:
         """The worst case of handling, where it is looked for."""
-        return None if self.worst_case is None else Handling.of(self.worst_case)
+        asked = self._asked("worst_case")
+        return None if asked is None else Handling.of(asked)
 
     def spelt(self) -> dict[str, Any]:
         """What is asked for without an adversary, spelt out; empty where nothing is."""
@@ -164,9 +166,15 @@ class AuditPlan:
         handling = self.handling()
         return {key: tables for key, tables in asked.items() if tables} | ({"worst_case": handling.words()} if handling else {})
 
+    def _asked(self, key: str) -> Any:
+        """What the plan says under a key, or its preset."""
+        own = getattr(self, key)
+        return own if own is not None or self.preset is None else PRESETS[self.preset].natural.get(key)
+
     def threats(self) -> list[Threat]:
         """The threats, by growing eps."""
-        eps = self.eps or (DEFAULT_EPS if self.threat == "linf" else DEFAULT_EPS_L2)
+        usual = (PRESETS[self.preset].eps if self.preset else ()) or DEFAULT_EPS
+        eps = self.eps or (usual if self.threat == "linf" else DEFAULT_EPS_L2)
         return sorted((self._threat(e) for e in set(eps)), key=lambda threat: threat.eps)
 
     def aim(self) -> Goal | None:

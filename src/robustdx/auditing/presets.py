@@ -7,10 +7,10 @@ fewer rivals than an attack has targets (one logit, two classes, two findings) t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-PresetName = Literal["quick", "standard", "thorough"]
+PresetName = Literal["quick", "standard", "thorough", "clinical"]
 DEFAULT: tuple[Mapping[str, Any], ...] = ({"name": "fgsm"}, {"name": "pgd", "steps": 40})
 """What an audit runs that names neither attacks nor a preset."""
 
@@ -35,6 +35,10 @@ class Preset:
 
     meaning: str
     parts: tuple[Priced, ...]
+    eps: tuple[float, ...] = ()
+    """Budgets under Linf, where the plan names none; empty: those that every audit takes."""
+    natural: Mapping[str, Any] = field(default_factory=dict)
+    """What is asked for without an adversary, by the keys of a plan, where the plan itself does not say."""
 
     @property
     def attacks(self) -> tuple[Mapping[str, Any], ...]:
@@ -44,13 +48,21 @@ class Preset:
     def told(self) -> str:
         """What it is good for, and its price."""
         price = "; ".join(part.told() for part in self.parts)
-        return f"{self.meaning} Passes for each image and eps, forwards and backwards, where it stands (fewer where it falls): {price}."
+        told = f"{self.meaning} Passes for each image and eps, forwards and backwards, where it stands (fewer where it falls): {price}."
+        return f"{told} Without an adversary: {', '.join(k.replace('_', ' ') for k in self.natural)}." if self.natural else told
+
+
+QUICK = (Priced({"name": "fgsm"}, 2), Priced({"name": "pgd", "steps": 20}, 41))
+LEVELS = [1, 3, 5]
+"""Severities that `clinical` shows: the curve's two ends and its middle."""
+EVERYDAY = ("gaussian_noise", "defocus_blur", "motion_blur", "brightness", "contrast", "pixelate", "jpeg_compression")
+"""Corruptions that happen to pictures in a clinic: a dark room, a hand that shakes, a cheap camera, a small file. No weather."""
 
 
 PRESETS: Mapping[str, Preset] = {
     "quick": Preset(
         "A first look in minutes: an undefended network falls to it, but it is no ground for calling one robust.",
-        (Priced({"name": "fgsm"}, 2), Priced({"name": "pgd", "steps": 20}, 41)),
+        QUICK,
     ),
     "standard": Preset(
         "The audit to report: gradients followed three ways, each member of the cascade on what the ones before left standing, "
@@ -81,5 +93,19 @@ PRESETS: Mapping[str, Preset] = {
             Priced({"name": "autoattack"}, 8_840),
             Priced({"name": "square", "queries": 5000, "images": 200}, 5002),
         ),
+    ),
+    "clinical": Preset(
+        "What a clinic meets: pictures taken on a worse day (corruptions, and artefacts that happen to such images), clips in which the "
+        "answer should not flip, the worst that plausible handling can do, a look inside, and the quick attacks.",
+        QUICK,
+        eps=(1 / 255, 2 / 255, 4 / 255),
+        natural={
+            "perturbations": (
+                *({"name": name, "severities": LEVELS} for name in EVERYDAY),
+                {"name": "artefacts", "severities": LEVELS},
+            ),
+            "sequences": ({"name": "centred", "images": 100},),
+            "worst_case": {"images": 60},
+        },
     ),
 }

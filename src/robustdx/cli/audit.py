@@ -36,11 +36,21 @@ def audit(
     split: Annotated[str | None, typer.Option(help="Images to audit: test (default), another split, or all.")] = None,
     attack: Annotated[list[str] | None, typer.Option(help="fgsm, pgd, or with settings: pgd,steps=20,restarts=5. Repeat for more.")] = None,
     preset: Annotated[
-        str | None, typer.Option(help="In place of attacks: quick, standard or thorough. `robustdx describe preset` tells their price.")
+        str | None,
+        typer.Option(help="In place of attacks: quick, standard, thorough or clinical. `robustdx describe preset` tells their price."),
     ] = None,
     threat: Annotated[str | None, typer.Option(help="linf or l2.")] = None,
     region: Annotated[str | None, typer.Option(help="Change pixels only inside, or only outside, the masks of the images.")] = None,
     eps: Annotated[str | None, typer.Option(help="Budgets in pixel units, with commas: 1/255,2/255,4/255.")] = None,
+    perturbation: Annotated[
+        list[str] | None,
+        typer.Option(help="Without an adversary: gaussian_noise; corruptions or artefacts for all of them. Repeat for more."),
+    ] = None,
+    sequence: Annotated[
+        list[str] | None, typer.Option(help="Clips, for flip probability: centred, xu2021, or one with settings: rotate,count=31. Repeat.")
+    ] = None,
+    worst_case: Annotated[bool, typer.Option("--worst-case", help="Look for the worst that plausible handling makes of an image.")] = False,
+    modality: Annotated[str | None, typer.Option(help="dermoscopy, x-ray, fundus, ct or mr: which artefacts are believable.")] = None,
     images: Annotated[int | None, typer.Option(help="At most about this many images, drawn by patient: a quick look.")] = None,
     size: Annotated[str | None, typer.Option(help="Height and width that the network takes: 224 or 150x200.")] = None,
     mean: Annotated[str | None, typer.Option(help="Mean per channel, with commas, for pixels in [0, 1].")] = None,
@@ -83,6 +93,9 @@ def audit(
         "threat": threat,
         "region": region,
         "eps": words.several(eps),
+        "perturbations": [words.method(p) for p in perturbation] if perturbation else None,
+        "sequences": [words.method(s) for s in sequence] if sequence else None,
+        "modality": modality,
         "images": images,
         "seed": seed,
         "batch_size": batch_size,
@@ -99,6 +112,8 @@ def audit(
         },
     }
     read = words.merged(read_words(plan) if plan else {}, changes)
+    if worst_case:
+        read.setdefault("worst_case", {})
     source = str(dict(read.get("model") or {}).get("source", ""))
     made: AuditPlan = build(AuditPlan, {**({} if "data" in read else before.asked_of(source)), **read}, where=str(plan or "audit"))
     made = made.driven() if ranking else made

@@ -60,7 +60,7 @@ def write_report(folder: Path) -> Path:
 def render(f: Findings, folder: Path) -> str:
     """The page as text. Everything from the run is escaped; the only scripts are ours and plotly's, named by their hash."""
     plots, queries, proof, before = figures.curves(f), query_curves(f), beside(f, folder), comparison(folder, f)
-    without = natural(f)
+    without = natural(f, folder)
     scripts = [plotly(), source("report.js")] if plots or queries or proof or (without and without.figures) else []
     return (
         templates()

@@ -88,6 +88,12 @@ def _in_turn(folder: Path, f: Findings) -> Iterator[Example]:
                 yield _example(folder / "pictures" / key(cell), indices[key(cell)].index(row), row, cell, f)
 
 
+def examples_of(home: Path, f: Findings) -> list[Example]:
+    """The pictures of a cell without an adversary, from its own folder."""
+    rows = json.loads((home / "index.json").read_text(encoding="utf-8"))
+    return [_example(home, n, row, {"attack": "", "threat": "", "eps": 0.0}, f) for n, row in enumerate(rows)]
+
+
 def _example(folder: Path, n: int, row: dict[str, Any], cell: CellResult, f: Findings) -> Example:
     clean, saved = (_read(folder / f"{n:02d}-{form}.png") for form in ("clean", "saved"))
     change, factor, largest = amplified(clean, saved)

@@ -37,14 +37,14 @@ def lung(tmp_path_factory):
 
 def test_a_run_without_perturbations_has_no_such_part(run):
     f = read(run)
-    assert natural(f) is None
+    assert natural(f, run) is None
     page = render(f, run)
     assert "Without an adversary" not in page
     assert "Flip probability" not in page
 
 
 def test_the_greatest_loss_stands_first_with_its_interval(skin):
-    part = natural(read(skin))
+    part = natural(read(skin), skin)
     found = {own["label"]: own for own in natural_of(skin)["perturbations"]}
     changes = [found[row.name.replace(" ", "_")]["mean"]["change"]["accuracy"] for row in part.losses.rows]
     assert [c["value"] for c in changes] == sorted(c["value"] for c in changes)
@@ -58,7 +58,7 @@ def test_the_greatest_loss_stands_first_with_its_interval(skin):
 
 
 def test_a_curve_for_each_with_the_images_as_they_came_as_a_line(skin):
-    part = natural(read(skin))
+    part = natural(read(skin), skin)
     clean = natural_of(skin)["clean"]["metrics"]["accuracy"]["value"]
     assert [c.title for c in part.curves] == [row.name for row in part.losses.rows]
     figure = json.loads(part.curves[0].json)
@@ -69,7 +69,7 @@ def test_a_curve_for_each_with_the_images_as_they_came_as_a_line(skin):
 
 
 def test_flips_have_their_accuracy_beside_them_and_the_mean_last(skin):
-    part, found = natural(read(skin)), natural_of(skin)
+    part, found = natural(read(skin), skin), natural_of(skin)
     assert [row.name for row in part.flips.rows] == ["gaussian noise", "rotate", "translate", "mean of all"]
     first, each = part.flips.rows[0], {own["label"]: own["metrics"] for own in found["sequences"]}
     assert first.bar.entry.value == f"{100 * each['gaussian_noise']['flip_probability']['value']:.1f}"
@@ -80,7 +80,7 @@ def test_flips_have_their_accuracy_beside_them_and_the_mean_last(skin):
 
 
 def test_sentences_say_what_the_numbers_say(skin):
-    part, found = natural(read(skin)), natural_of(skin)
+    part, found = natural(read(skin), skin), natural_of(skin)
     whole = found["mean"]["metrics"]["accuracy"]["value"]
     first = re.sub(r"\s", " ", part.told[0])
     assert f"{100 * whole:.0f} of 100 on average over {len(PERTURBED)} natural perturbations, severities 1 to 5" in first
@@ -91,13 +91,13 @@ def test_sentences_say_what_the_numbers_say(skin):
 
 def test_a_loss_that_may_be_chance_is_called_so(tmp_path):
     folder = add_natural(make_run(tmp_path / "few", images=30, attacks=(), budgets={}), {"fog": 0.01, "hair": 0.0}, {})
-    part = natural(read(folder))
+    part = natural(read(folder), folder)
     assert part.flips is None
     assert "which may be chance" in part.told[0] or "no change" in part.told[0]
 
 
 def test_several_findings_have_a_column_each(lung):
-    part = natural(read(lung))
+    part = natural(read(lung), lung)
     assert part.flips.findings == list(LUNG)
     (only,) = part.flips.rows
     assert only.findings[0].value != "0.0"
@@ -126,3 +126,15 @@ def test_tables_hold_perturbations_and_sequences(skin):
     assert "perturbation,dark_corner,5,accuracy," in text
     assert "sequence,rotate,,flip_probability," in text
     assert "sequence,mean,,flip_probability," in text
+
+
+def test_the_worst_case_stands_next_to_the_average_with_what_did_it(skin):
+    part, found = natural(read(skin), skin), natural_of(skin)["worst_case"]
+    assert [row[0] for row in part.worst.rows] == ["as they came", "average", "worst case"]
+    assert part.worst.rows[2][1].value == f"{100 * found['worst']['metrics']['accuracy']['value']:.1f}"
+    assert part.worst.rows[2][3] < part.worst.rows[1][3] < part.worst.rows[0][3]
+    turned = next(p for p in part.worst.parts if p.name == "turned")
+    assert turned.reach == "±15°"
+    assert turned.used == pytest.approx(0.8, abs=0.15)
+    assert f"{found['broken']['images']} of {found['broken']['of']} right answers" in part.worst.told
+    assert 'id="natural"' in render(read(skin), skin)

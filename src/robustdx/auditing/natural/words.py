@@ -37,11 +37,14 @@ class Shown:
 def spelt(given: Sequence[str | Words], modality: Modality | None) -> list[dict[str, Any]]:
     """Tables of perturbations, with names of rooms replaced by what they hold."""
     found: list[dict[str, Any]] = []
-    for one in given:
-        if isinstance(one, str) and one in GROUPS:
-            found += [{"name": name} for name, cls in GROUPS[one].items() if believable(cls, modality)]
-        else:
-            found.append({"name": one} if isinstance(one, str) else dict(one))
+    for one in ({"name": o} if isinstance(o, str) else dict(o) for o in given):
+        room = GROUPS.get(one.get("name", ""))
+        if room is None:
+            found.append(one)
+            continue
+        if "label" in one:
+            raise PlanError(f"perturbations {one['name']}: several cannot have one label, got {one['label']!r}: leave it out")
+        found += [{**one, "name": name} for name, cls in room.items() if believable(cls, modality)]
     return found
 
 

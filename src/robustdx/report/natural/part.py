@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from robustdx.report.figures import Figure
 from robustdx.report.findings import Findings
 from robustdx.report.natural.curves import curves
 from robustdx.report.natural.flips import Flips, flips
+from robustdx.report.natural.handling import Worst, worst
 from robustdx.report.natural.losses import Losses, losses
 from robustdx.report.natural.told import modality, told
 
@@ -38,6 +40,7 @@ class NaturalPart:
     losses: Losses | None
     curves: Sequence[Figure]
     flips: Flips | None
+    worst: Worst | None
     methods: Sequence[tuple[str, str, str]]
     """What each perturbation or sequence is: name, settings, in words."""
 
@@ -47,8 +50,8 @@ class NaturalPart:
         return list(self.curves)
 
 
-def natural(f: Findings) -> NaturalPart | None:
-    """The part of a run; None where it asked for nothing natural."""
+def natural(f: Findings, folder: Path) -> NaturalPart | None:
+    """The part of a run in its folder; None where it asked for nothing natural."""
     found = f.results.get("natural")
     if not found:
         return None
@@ -59,6 +62,7 @@ def natural(f: Findings) -> NaturalPart | None:
         losses=losses(f, found),
         curves=curves(found),
         flips=flips(found),
+        worst=worst(f, found, folder),
         methods=list(_methods(f, found)),
     )
 
