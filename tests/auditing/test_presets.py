@@ -103,7 +103,7 @@ def test_driven_to_the_end_cascades_stay_what_they_are():
     ("words", "told"),
     [
         ({"preset": "quick", "attacks": [{"name": "pgd"}]}, "expected a preset or attacks, got both .preset quick.: leave one of them out"),
-        ({"preset": "fast"}, "preset: expected one of quick, standard, thorough, got 'fast'"),
+        ({"preset": "fast"}, "preset: expected one of quick, standard, thorough, clinical, got 'fast'"),
     ],
 )
 def test_slips(words, told):
