@@ -65,7 +65,7 @@ def test_describe_clinical_tells_what_it_does_without_an_adversary(robustdx):
 
 def test_list_of_perturbations_and_sequences(robustdx):
     names = [line.split()[0] for line in robustdx("list", "perturbations").out.splitlines()[1:]]
-    assert names == sorted(PERTURBATIONS.methods)
+    assert names == [*sorted(PERTURBATIONS.methods), *PERTURBATIONS.presets]
     names = [line.split()[0] for line in robustdx("list", "sequences").out.splitlines()[1:]]
     assert names == [*sorted(SEQUENCES.methods), "xu2021", "imagenet-p", "centred"]
 
