@@ -6,7 +6,7 @@ PEERS := .venv-peers/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check test-references bench clean
+.PHONY: help install demo test check test-references bench docs-pictures clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -44,6 +44,9 @@ bench: $(PEERS) ## Our attacks and the peers' side by side: PGD's time, strength
 	.venv-peers/bin/python -W ignore -m benchmarks.strength
 	.venv-peers/bin/python -W ignore -m benchmarks.speed
 	.venv-peers/bin/python -W ignore -m benchmarks.training
+
+docs-pictures: $(STAMP) ## Make docs/perturbations.md and its pictures anew, from the built-in image
+	$(BIN)/python -W ignore docs/make_pictures.py
 
 clean: ## Remove the environments and runs/
 	rm -rf .venv .venv-peers runs

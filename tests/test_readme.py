@@ -24,6 +24,7 @@ SMALLER = {
     "certify": ["--size", "32", "--images", "6", "--samples", "10,40", "--alpha", "0.1"],
     "detect": ["--size", "32", "--images", "6", "--learn", "24", "--attack", "pgd,steps=2"],
     "purify": [],
+    "perturb": ["--images", "4"],
     "selftest": ["--only", "wrong_sign", "--images", "8", "--processes", "1"],
 }
 
