@@ -19,7 +19,7 @@ class Quantisation:
     modalities: ClassVar[tuple[Modality, ...]] = ()
     random: ClassVar[bool] = False
 
-    levels: Counts = (48, 36, 27, 20, 15)
+    levels: Counts = (48, 40, 32, 24, 16)
     """How many shades are left between black and white, both counted, at each severity."""
 
     def __post_init__(self) -> None:
