@@ -14,10 +14,11 @@ def draw(draws: Draws, kind: str) -> torch.Tensor:
         "uniform": lambda: draws.uniform(-1, 1, like),
         "normal": lambda: draws.normal(like),
         "integers": lambda: draws.integers(0, 10**6),
+        "levels": lambda: draws.levels(like),
     }[kind]()
 
 
-@pytest.mark.parametrize("kind", ["uniform", "normal", "integers"])
+@pytest.mark.parametrize("kind", ["uniform", "normal", "integers", "levels"])
 def test_alone_in_another_order_or_in_a_batch_is_the_same(kind):
     whole = draw(Draws(7, IDS), kind)
     order = [4, 0, 5, 2]
@@ -52,6 +53,15 @@ def test_distributions():
     normal = Draws(0, ("a",)).normal(torch.zeros(1, 100_000))
     assert abs(normal.mean()) < 0.02
     assert abs(normal.std() - 1) < 0.02
+
+
+def test_levels_are_equally_likely():
+    levels = Draws(0, IDS).levels(torch.zeros(6, 3, 101, 101))
+    assert levels.dtype == torch.int32
+    assert levels.min() >= 0
+    assert levels.max() < 2**16
+    counts = torch.bincount(levels.flatten() // 2**12, minlength=16)
+    assert (counts / counts.sum() - 1 / 16).abs().max() < 0.003
 
 
 def test_images_and_draws_must_belong_together():

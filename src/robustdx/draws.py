@@ -49,17 +49,32 @@ class Draws:
         """A whole number in [low, high) for each image, shape (B,)."""
         return torch.tensor([int(self._stream("integers", i).integers(low, high)) for i in self.ids])
 
+    def levels(self, like: Tensor) -> Tensor:
+        """A whole number from 0 to 65535 for each element, one stream for each `like[i]`; int32, shape and device of `like`.
+
+        A sixth of the time of `normal`: noise on pixels of 8 bits needs no more.
+        """
+        self._require(like)
+        out = np.empty((len(like), like[:1].numel()), dtype=np.int32)
+        for row, image_id in zip(out, self.ids, strict=True):
+            raw = self._stream("levels", image_id).bit_generator.random_raw(-(-out.shape[1] // 4))
+            row[:] = raw.astype("<u8").view("<u2")[: out.shape[1]]
+        return torch.from_numpy(out).view(like.shape).to(like.device)
+
     def made(self, kind: str, like: Tensor, make: Callable[[], Tensor]) -> Tensor:
         """What `make` draws, in the shape of `like`: for generators of a purifier's own, so that an exported program can hold it."""
         return make()
 
     def _fill(self, kind: str, like: Tensor, draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> Tensor:
-        if len(like) != len(self.ids):
-            raise ValueError(f"expected a tensor for {len(self.ids)} images, got {len(like)}: keep draws and images together with take")
+        self._require(like)
         out = np.empty(tuple(like.shape), dtype=np.float32)
         for i, image_id in enumerate(self.ids):
             out[i] = draw(self._stream(kind, image_id), out.shape[1:])
         return torch.empty_like(like).copy_(torch.from_numpy(out))  # laid out as the images are: mixed layouts are slow
+
+    def _require(self, like: Tensor) -> None:
+        if len(like) != len(self.ids):
+            raise ValueError(f"expected a tensor for {len(self.ids)} images, got {len(like)}: keep draws and images together with take")
 
     def _stream(self, kind: str, image_id: str) -> np.random.Generator:
         words = "\x1f".join((str(self.seed), kind, *self.path, "", image_id))

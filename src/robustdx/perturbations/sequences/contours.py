@@ -21,14 +21,12 @@ def edges(grey: Tensor, low: float, high: float) -> Tensor:
 
     An edge is a gradient above `low` that is the largest across itself, and hangs together with one above `high`.
     """
-    h, w = grey.shape[2:]
     p = framed(grey, 1)
-    up, mid, down = (p[..., i : i + h, :] for i in range(3))
-    left, right = (p[..., i : i + w] for i in (0, 2))
-    dx = (up + 2 * mid + down)[..., 2:] - (up + 2 * mid + down)[..., :-2]
-    dy = (left + 2 * p[..., 1:-1] + right)[..., 2:, :] - (left + 2 * p[..., 1:-1] + right)[..., :-2, :]
+    down = p[..., :-2, :] + 2 * p[..., 1:-1, :] + p[..., 2:, :]
+    across = p[..., :-2] + 2 * p[..., 1:-1] + p[..., 2:]
+    dx, dy = down[..., 2:] - down[..., :-2], across[..., 2:, :] - across[..., :-2, :]
     size = dx.abs() + dy.abs()
-    found = (size > low) & _largest_across(size, dx, dy)
+    found = _largest_across(size, dx, dy, low)
     return _hanging_together(found, found & (size > high))
 
 
@@ -63,19 +61,22 @@ def equalised(levels: Tensor, count: int) -> Tensor:
     return torch.where(lowest == pixels, flat, even).flatten()[places].view_as(levels)
 
 
-def _largest_across(size: Tensor, dx: Tensor, dy: Tensor) -> Tensor:
-    """Where a gradient is larger than its neighbours in its own direction, one of which may be as large along an axis."""
-    h, w = size.shape[2:]
-    p = pad(size, (1, 1, 1, 1))
+def _largest_across(size: Tensor, dx: Tensor, dy: Tensor, low: float) -> Tensor:
+    """Where a gradient above `low` is larger than its neighbours in its own direction; one of two along an axis may be as large.
 
-    def at(row: int, column: int) -> Tensor:
-        return p[..., 1 + row : 1 + row + h, 1 + column : 1 + column + w]
-
-    flat, steep = dy.abs() < FLAT * dx.abs(), dy.abs() > STEEP * dx.abs()
-    across, down = (size > at(0, -1)) & (size >= at(0, 1)), (size > at(-1, 0)) & (size >= at(1, 0))
-    falling, rising = (size > at(-1, -1)) & (size > at(1, 1)), (size > at(-1, 1)) & (size > at(1, -1))
-    diagonal = torch.where((dx < 0) != (dy < 0), rising, falling)
-    return torch.where(flat, across, torch.where(steep, down, diagonal))
+    Most pixels have none: only those that do are looked at, by their place in the row of all pixels with a frame of zeros.
+    """
+    wide = pad(size, (1, 1, 1, 1))
+    row, all_ = wide.shape[3], wide.flatten()
+    at = (wide > low).flatten().nonzero()[:, 0]
+    x, y, own = (pad(v, (1, 1, 1, 1)).flatten()[at] for v in (dx, dy, size))
+    flat, steep = y.abs() < FLAT * x.abs(), y.abs() > STEEP * x.abs()
+    beside = torch.where(flat, 1, torch.where(steep, row, torch.where((x < 0) != (y < 0), row - 1, row + 1)))
+    before, after = all_[at - beside], all_[at + beside]
+    largest = (own > before) & ((own > after) | ((flat | steep) & (own == after)))
+    found = torch.zeros_like(all_, dtype=torch.bool)
+    found[at[largest]] = True
+    return found.view_as(wide)[..., 1:-1, 1:-1]
 
 
 def _hanging_together(weak: Tensor, strong: Tensor) -> Tensor:

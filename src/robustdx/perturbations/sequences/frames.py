@@ -41,16 +41,19 @@ def places(first: float | None, step: float, count: int, clean: float = 0.0) -> 
 
 
 def along(x: Images, parameters: Iterable[float], make: Callable[[float], Images], clean: float = 0.0) -> Iterator[Images]:
-    """A frame for each parameter, made when it is asked for; where the parameter changes nothing, the image itself."""
+    """A frame for each parameter, made when it is asked for; where the parameter changes nothing, the image itself.
+
+    What is made must be new: it is clipped in place.
+    """
     for value in parameters:
-        yield x.clone() if abs(value - clean) < STILL else make(value).clamp(0, 1)
+        yield x.clone() if abs(value - clean) < STILL else make(value).clamp_(0, 1)
 
 
 def after_clean(x: Images, count: int, make: Callable[[int], Images]) -> Iterator[Images]:
     """The image itself, and then `count - 1` frames, each made by its number when it is asked for."""
     yield x.clone()
     for i in range(1, count):
-        yield make(i).clamp(0, 1)
+        yield make(i).clamp_(0, 1)
 
 
 def relative(x: Images, side: int) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
 from robustdx.draws import Draws
+from robustdx.perturbations.normal import normal
 from robustdx.perturbations.sequences.frames import after_clean, require
 from robustdx.perturbations.sequences.refusals import require_above_zero
 from robustdx.tensors import Images
@@ -31,7 +32,7 @@ class GaussianNoise:
 
     def frames(self, x: Images, count: int, draws: Draws) -> Iterator[Images]:
         require(x, count)
-        return after_clean(x, count, lambda i: draws.fork("frame", i).normal(like=x).mul_(self.std).add_(x))
+        return after_clean(x, count, lambda i: normal(x, draws.fork("frame", i)).mul_(self.std).add_(x))
 
 
 @final
@@ -53,4 +54,4 @@ class SpeckleNoise:
 
     def frames(self, x: Images, count: int, draws: Draws) -> Iterator[Images]:
         require(x, count)
-        return after_clean(x, count, lambda i: draws.fork("frame", i).normal(like=x).mul_(self.std).add_(1).mul_(x))
+        return after_clean(x, count, lambda i: normal(x, draws.fork("frame", i)).mul_(self.std).add_(1).mul_(x))

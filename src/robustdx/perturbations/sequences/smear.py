@@ -7,6 +7,7 @@ from math import ceil, cos, exp, radians, sin
 from torch import Tensor
 from torch.nn.functional import pad
 
+from robustdx.perturbations.piecewise import piecewise
 from robustdx.tensors import Images
 
 Taps = list[tuple[int, int, float]]
@@ -43,19 +44,21 @@ def framed(x: Images, by: int) -> Images:
 
 def smeared(wide: Images, by: int, taps: Taps, h: int, w: int) -> Images:
     """The weighted sum of pixels of images that were framed by so many."""
-    (dx, dy, weight), *others = taps
-    total = wide[..., by + dy : by + dy + h, by + dx : by + dx + w] * weight
-    for dx, dy, weight in others:
-        total.add_(wide[..., by + dy : by + dy + h, by + dx : by + dx + w], alpha=weight)
-    return total
+    places = [(slice(by + dy, by + dy + h), slice(by + dx, by + dx + w)) for dx, dy, _ in taps]
+    weights = [weight for *_, weight in taps]
+    return piecewise(lambda part: _summed([part[:, :, rows, columns] for rows, columns in places], weights), wide)
 
 
 def blurred(wide: Images, by: int, weights: list[float]) -> Images:
     """Along rows and then along columns, images that were framed by so many; the same weights on both."""
     h, w, reach = wide.shape[2] - 2 * by, wide.shape[3] - 2 * by, len(weights) // 2
-    used = wide[..., by - reach : by + reach + h, :]
-    across = _summed([used[..., by + i : by + i + w] for i in range(-reach, reach + 1)], weights)
-    return _summed([across[..., i : i + h, :] for i in range(2 * reach + 1)], weights)
+
+    def one_and_other(part: Images) -> Images:
+        used = part[..., by - reach : by + reach + h, :]
+        across = _summed([used[..., by + i : by + i + w] for i in range(-reach, reach + 1)], weights)
+        return _summed([across[..., i : i + h, :] for i in range(2 * reach + 1)], weights)
+
+    return piecewise(one_and_other, wide)
 
 
 def _summed(views: list[Tensor], weights: list[float]) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from robustdx.draws import Draws
+from robustdx.perturbations.piecewise import piecewise
 from robustdx.perturbations.scale import REFERENCE, fitted
 from robustdx.perturbations.sequences.contours import distance, edges, equalised
 from robustdx.perturbations.sequences.frames import layer_size, places, require
@@ -83,7 +84,7 @@ class Spatter:
 def _spattered(x: Images, liquid: Tensor, amounts: list[float]) -> Iterator[Images]:
     water = x.new_tensor(WATER if x.shape[1] == 3 else [sum(WATER) / 3]).view(1, -1, 1, 1)
     for amount in amounts:
-        yield torch.addcmul(x, fitted(shaded(liquid), x), water, value=STRENGTH * amount).clamp_(0, 1) if amount else x.clone()
+        yield torch.addcmul(x, fitted(piecewise(shaded, liquid), x), water, value=STRENGTH * amount).clamp_(0, 1) if amount else x.clone()
         liquid = trickled(liquid)
 
 
