@@ -35,12 +35,18 @@ class Pen:
     """Of the image, in units."""
 
     def strand(self, points: np.ndarray, widths: np.ndarray | float, ink: float = 1.0) -> None:
-        """A line through (N, 2) points that is `widths` wide at each of them."""
-        along = np.gradient(points, axis=0)
-        along /= np.maximum(np.hypot(along[:, :1], along[:, 1:]), 1e-9)
-        half = np.broadcast_to(np.maximum(np.asarray(widths, dtype=float), 1.3 / self.unit), len(points))[:, None] / 2
-        across = along[:, ::-1] * (-1, 1) * half
-        self.area(np.concatenate([points + across, (points - across)[::-1]]), ink)
+        """A line through (K, 2) points that is `widths` wide at each of them."""
+        self.strands(points[None], np.broadcast_to(widths, (1, len(points))), ink)
+
+    def strands(self, points: np.ndarray, widths: np.ndarray, ink: np.ndarray | float = 1.0) -> None:
+        """Lines through (N, K, 2) points that are `widths` (N, K) wide, with one `ink` or N."""
+        along = np.gradient(points, axis=1)
+        along /= np.maximum(np.hypot(along[..., :1], along[..., 1:]), 1e-9)
+        across = along[..., ::-1] * (-1, 1) * np.maximum(widths, 1.3 / self.unit)[..., None] / 2
+        outlines = np.concatenate([points + across, (points - across)[:, ::-1]], 1) * self.unit - 0.5
+        fills = np.broadcast_to(np.rint(255 * np.asarray(ink)).astype(int), len(points)).tolist()
+        for outline, fill in zip(outlines.reshape(len(points), -1).tolist(), fills, strict=True):
+            self.draw.polygon(outline, fill=fill)
 
     def area(self, points: np.ndarray, ink: float = 1.0) -> None:
         """What a closed line through (N, 2) points encloses."""
@@ -85,12 +91,15 @@ def circle(count: int) -> np.ndarray:
     return np.stack([np.cos(angles), np.sin(angles)], 1)
 
 
-def curve(start: np.ndarray, heading: float, length: float, bend: float, change: float, count: int = 28) -> np.ndarray:
-    """A curved line of (count, 2) points: it turns by `bend` radians over its length, and by `change` more towards its end."""
+def curves(
+    starts: np.ndarray, headings: np.ndarray, lengths: np.ndarray, bends: np.ndarray, changes: np.ndarray, count: int = 28
+) -> np.ndarray:
+    """Curved lines of (N, count, 2) points: they turn by `bends` radians over their lengths, and by `changes` more towards their ends."""
     t = np.linspace(0, 1, count)
-    angles = heading + bend * t + change * t * t
-    steps = np.stack([np.cos(angles), np.sin(angles)], 1) * (length / (count - 1))
-    return start + np.concatenate([np.zeros((1, 2)), np.cumsum(steps[1:], 0)])
+    angles = headings[:, None] + bends[:, None] * t + changes[:, None] * t * t
+    steps = np.stack([np.cos(angles), np.sin(angles)], 2) * (lengths[:, None, None] / (count - 1))
+    steps[:, 0] = 0
+    return starts[:, None] + np.cumsum(steps, 1)
 
 
 def smooth_line(knots: np.ndarray, count: int = 40) -> np.ndarray:

@@ -67,8 +67,7 @@ class GelBubble:
         across, down = across + across[-1], down + down[-1]
         moved = np.zeros((len(x), len(down), len(across), 2), np.float32)
         for field, bubbles in zip(moved, u, strict=True):
-            for b in bubbles:
-                radius = _radius(b)
+            for b, radius in zip(bubbles, _radii(bubbles), strict=True):
                 middle = b[:2] * (across[-1], down[-1])
                 columns, rows = _within(across, middle[0], radius), _within(down, middle[1], radius)
                 away = np.stack(np.broadcast_arrays(across[None, columns] - middle[0], down[rows, None] - middle[1]), -1) / radius
@@ -93,20 +92,19 @@ def _shifted(x: Images, moved: Tensor) -> Images:
 
 def _outlines(pen: Pen, bubbles: np.ndarray) -> None:
     """Thin lines around the bubbles, each thicker at one side."""
-    for b in bubbles:
-        uneven = 1 + 0.45 * np.cos(np.linspace(0, 2 * np.pi, 40) - 2 * np.pi * b[5])
-        pen.strand(_rim(pen, b), (0.0018 + 0.03 * _radius(b)) * uneven)
+    uneven = 1 + 0.45 * np.cos(np.linspace(0, 2 * np.pi, 40) - 2 * np.pi * bubbles[:, 5:])
+    pen.strands(_rims(pen, bubbles), (0.0018 + 0.03 * _radii(bubbles)[:, None]) * uneven)
 
 
 def _insides(pen: Pen, bubbles: np.ndarray) -> None:
-    for b in bubbles:
-        pen.area(_rim(pen, b))
+    for rim in _rims(pen, bubbles):
+        pen.area(rim)
 
 
 def _apart(bubbles: np.ndarray, x: Images) -> list[int]:
     """Which bubbles of an image do not cut an earlier one: two that touch become one."""
     frame = np.array([x.shape[3], x.shape[2]]) / min(x.shape[2:])
-    radii = 0.008 + 0.022 * bubbles[:, 2] + 0.07 * bubbles[:, 2] ** 12
+    radii = _radii(bubbles)
     away = np.hypot(*((bubbles[:, None, :2] - bubbles[None, :, :2]) * frame).transpose(2, 0, 1))
     cut = away < radii[:, None] + radii
     kept: list[int] = []
@@ -116,27 +114,27 @@ def _apart(bubbles: np.ndarray, x: Images) -> list[int]:
     return kept
 
 
-def _radius(bubble: np.ndarray) -> float:
+def _radii(bubbles: np.ndarray) -> np.ndarray:
     """Most bubbles are small: 0.008 to 0.10 shorter sides."""
-    return float(0.008 + 0.022 * bubble[2] + 0.07 * bubble[2] ** 12)
+    return 0.008 + 0.022 * bubbles[:, 2] + 0.07 * bubbles[:, 2] ** 12
 
 
-def _rim(pen: Pen, b: np.ndarray, inner: float = 1.0) -> np.ndarray:
-    """Points of a bubble's outline: a circle, slightly out of shape where the bubble is large."""
-    angles = np.linspace(0, 2 * np.pi, 40)
-    soft = min(1.0, _radius(b) / 0.05)
-    out = 1 + soft * (0.05 * np.cos(2 * angles + 6 * b[3]) + 0.025 * np.cos(3 * angles + 6 * b[4]))
-    return b[:2] * (pen.width, pen.height) + inner * _radius(b) * out[:, None] * circle(40)
+def _rims(pen: Pen, bubbles: np.ndarray, inner: float = 1.0) -> np.ndarray:
+    """Points (N, 40, 2) of the bubbles' outlines: circles, slightly out of shape where a bubble is large."""
+    angles, radii = np.linspace(0, 2 * np.pi, 40), _radii(bubbles)[:, None]
+    wave = 0.05 * np.cos(2 * angles + 6 * bubbles[:, 3:4]) + 0.025 * np.cos(3 * angles + 6 * bubbles[:, 4:5])
+    out = inner * radii * (1 + np.minimum(1, radii / 0.05) * wave)
+    return (bubbles[:, :2] * (pen.width, pen.height))[:, None] + out[..., None] * circle(40)
 
 
 def _lights(pen: Pen, bubbles: np.ndarray, lamp: float, sparkles: np.ndarray) -> None:
     """Crescents along the rim, towards the lamps and opposite, and sparkles near the middle."""
-    for b, dots in zip(bubbles, sparkles, strict=True):
-        radius, rim = _radius(b), _rim(pen, b, inner=0.82)
-        first = int(40 * lamp + 4 * b[5])
-        for start, length, ink in ((first, 9, 1.0), (first + 19, 6, 0.7)):
-            arc = rim[np.arange(start, start + length) % 39]
-            pen.strand(arc, 0.16 * radius * np.sin(np.linspace(0.2, 2.9, length)), ink)
+    radii, rims = _radii(bubbles), _rims(pen, bubbles, inner=0.82)
+    first = (40 * lamp + 4 * bubbles[:, 5]).astype(int)[:, None]
+    for start, length, ink in ((first, 9, 1.0), (first + 19, 6, 0.7)):
+        arcs = np.take_along_axis(rims, ((start + np.arange(length)) % 39)[..., None], 1)
+        pen.strands(arcs, 0.16 * radii[:, None] * np.sin(np.linspace(0.2, 2.9, length)), ink)
+    for b, radius, dots in zip(bubbles, radii, sparkles, strict=True):
         for dot in dots if radius > 0.015 else dots[:1]:
             spot = b[:2] * (pen.width, pen.height) + radius * 1.1 * (dot[:2] - 0.5)
             pen.disc(spot, radius * (0.03 + 0.09 * dot[2] ** 3), 0.8)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from robustdx.draws import Draws
-from robustdx.perturbations.artefacts.canvas import Pen, curve, painted
+from robustdx.perturbations.artefacts.canvas import Pen, curves, painted
 from robustdx.perturbations.artefacts.fields import between, blur, plane, require_picture, uniforms
 from robustdx.perturbations.protocol import Modality
 from robustdx.perturbations.severity import Table, at, require_tables
@@ -53,12 +53,10 @@ class Glare:
 
 
 def _spots(pen: Pen, patch: np.ndarray, u: np.ndarray, shape: np.ndarray) -> None:
-    """Short bent strands around the patch's middle; the far ones are small."""
+    """Short bent strands around the patch's middle: u holds direction and distance, shape turn, size, bend and brightness."""
     middle = (0.25 + 0.5 * patch[:2]) * (pen.width, pen.height)
-    for (angle, far), (turn, size, bend, ink) in zip(u, shape, strict=True):
-        distance = 0.48 * far**0.8
-        place = middle + distance * np.array([np.cos(2 * np.pi * angle), np.sin(2 * np.pi * angle)])
-        length = 0.004 + 0.024 * size**4
-        heading = np.pi * patch[3] + 1.2 * (turn - 0.5)
-        points = curve(place, heading, length, 2.5 * (bend - 0.5), 0, count=9)
-        pen.strand(points, (0.003 + 0.007 * size**3) * np.sin(np.linspace(0.5, 2.64, 9)), 0.55 + 0.45 * ink)
+    angles, (turn, size, bend, ink) = 2 * np.pi * u[:, 0], shape.T
+    places = middle + 0.48 * u[:, 1:] ** 0.8 * np.stack([np.cos(angles), np.sin(angles)], 1)
+    headings = np.pi * patch[3] + 1.2 * (turn - 0.5)
+    points = curves(places, headings, 0.004 + 0.024 * size**4, 2.5 * (bend - 0.5), np.zeros_like(bend), count=9)
+    pen.strands(points, (0.003 + 0.007 * size[:, None] ** 3) * np.sin(np.linspace(0.5, 2.64, 9)), 0.55 + 0.45 * ink)

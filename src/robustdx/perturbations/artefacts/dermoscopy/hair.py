@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from robustdx.draws import Draws
-from robustdx.perturbations.artefacts.canvas import Pen, curve, painted
+from robustdx.perturbations.artefacts.canvas import curves, painted
 from robustdx.perturbations.artefacts.fields import blur, colours, require_picture, uniforms
 from robustdx.perturbations.protocol import Modality
 from robustdx.perturbations.severity import Table, at, require_tables
@@ -46,24 +46,24 @@ class Hair:
     def __call__(self, x: Images, severity: int, draws: Draws) -> Images:
         require_picture(x, "hair")
         count = round(at(severity, self.strands))
+        frame = np.array([x.shape[3], x.shape[2]]) / min(x.shape[2:])
         u = uniforms(x, draws.fork("strands"), count, 7).cpu().numpy()
         person = uniforms(x, draws.fork("person"), 3).cpu().numpy()
+        grown = [self._grown(frame, strands, p[0]) for strands, p in zip(u, person, strict=True)]
 
         def strands(scale: float, shift: float) -> torch.Tensor:
-            return painted(x, lambda pen, i: self._grow(pen, u[i], person[i, 0], scale, shift * (person[i, 1:] - 0.5)))
+            return painted(x, lambda pen, i: pen.strands(grown[i][0] + shift * (person[i, 1:] - 0.5), scale * grown[i][1]))
 
         body, shine, shade = strands(1.0, 0.0), strands(0.35, 0.0), blur(strands(1.6, 0.02), 0.004)
         colour = colours(x, COLOURS[draws.fork("colour").integers(0, len(COLOURS))])
         skin = x * (1 - self.shadow * shade)
         return (skin + 0.93 * body * (colour + 0.08 * shine - skin)).clamp(0, 1).to(x.dtype)
 
-    def _grow(self, pen: Pen, strands: np.ndarray, growth: float, scale: float, shift: np.ndarray) -> None:
-        """All strands of an image: u holds place (2), direction, length, thickness, and two numbers for the curve."""
-        for across, down, turn, length, thick, bend, change in strands:
-            heading = 2 * np.pi * growth + 2.2 * (turn - 0.5) ** 3 * 8
-            reach = 0.35 + 0.9 * length
-            middle = np.array([across * pen.width, down * pen.height]) + shift
-            root = middle - 0.5 * reach * np.array([np.cos(heading), np.sin(heading)])
-            points = curve(root, heading, reach, 2.4 * (bend - 0.5), 2.0 * (change - 0.5))
-            taper = np.linspace(1, 0, len(points)) ** 0.6 * 0.85 + 0.15
-            pen.strand(points, scale * self.thickness * (0.35 + 1.25 * thick**1.5) * taper)
+    def _grown(self, frame: np.ndarray, u: np.ndarray, growth: float) -> tuple[np.ndarray, np.ndarray]:
+        """Points and widths of an image's strands: u holds place (2), direction, length, thickness, and two numbers for the curve."""
+        headings = 2 * np.pi * growth + 17.6 * (u[:, 2] - 0.5) ** 3
+        lengths = 0.35 + 0.9 * u[:, 3]
+        roots = u[:, :2] * frame - 0.5 * lengths[:, None] * np.stack([np.cos(headings), np.sin(headings)], 1)
+        points = curves(roots, headings, lengths, 2.4 * (u[:, 5] - 0.5), 2.0 * (u[:, 6] - 0.5))
+        taper = np.linspace(1, 0, points.shape[1]) ** 0.6 * 0.85 + 0.15
+        return points, self.thickness * (0.35 + 1.25 * u[:, 4:5] ** 1.5) * taper

@@ -28,7 +28,7 @@ class Rotation:
     modalities: ClassVar[tuple[Modality, ...]] = ("x-ray",)
     random: ClassVar[bool] = True
 
-    degrees: Table = (2, 4, 6.5, 10, 15)
+    degrees: Table = (1, 2, 3.5, 6, 10)
     """In the picture; about the spine it is as much again."""
 
     def __post_init__(self) -> None:
