@@ -65,6 +65,9 @@ FRAMES = pa.schema(
 BOXED = pa.schema([*SCHEMA, ("parameters", pa.map_(pa.string(), pa.float64())), ("sampled_errors", pa.list_(pa.float32()))])
 """The columns of a worst case: those of an attack, the parameters that were found, and the share of wrong decisions at random points."""
 
+LOOKED = pa.schema([("analysis", pa.string()), ("seen", pa.binary())])
+"""The columns of what was seen inside the network: a row for each analysis and batch."""
+
 
 @dataclass(frozen=True)
 class Cell:

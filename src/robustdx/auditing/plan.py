@@ -9,6 +9,7 @@ from typing import Any, Literal
 from robustdx.attacks import ATTACKS, Attack
 from robustdx.auditing.natural import clips, words
 from robustdx.auditing.natural.boxed import Handling
+from robustdx.auditing.natural.inside import Inside, inside
 from robustdx.auditing.natural.modality import modality_of
 from robustdx.auditing.presets import DEFAULT, PRESETS, PresetName
 from robustdx.errors import PlanError
@@ -79,6 +80,10 @@ class AuditPlan:
     """The worst that plausible handling can make of an image (turned, moved, nearer, another light, out of focus), with the average beside
     it: a table with the settings of the search (`robustdx describe worst-case`), among them `box`, how far each parameter may go;
     `sampled`, random points for the average; `images`. An empty table takes the defaults. Left out, not looked for."""
+    analyses: tuple[str | Mapping[str, Any], ...] | None = None
+    """What to look at inside the network (`robustdx list analyses`): names, or tables with `name`, its settings, `label` and `images` (at
+    most that many, drawn by patient; 200). All look at the same images, as they came and under the plan's attacks that follow the
+    gradient, at the largest eps up to 8/255. Left out, nothing."""
     modality: Modality | None = None
     """How the images were made, where the data do not say (a folder, a table): it decides which artefacts are believable."""
     images: int | None = None
@@ -115,6 +120,7 @@ class AuditPlan:
         self.shown()
         self.clips()
         self.handling()
+        self.inside()
         eps = [f"{threat.eps * 255:.6g}" for threat in self.threats()]
         if eps == ["0"]:
             raise PlanError(
@@ -160,9 +166,19 @@ class AuditPlan:
         asked = self._asked("worst_case")
         return None if asked is None else Handling.of(asked)
 
+    def inside(self) -> Inside | None:
+        """What is looked at inside the network, where anything is."""
+        asked = self._asked("analyses")
+        if not asked:
+            return None
+        driven = [(label, replace(a, early_stop=False) if hasattr(a, "early_stop") else a) for label, a in self.methods()]  # type: ignore[type-var]
+        return inside(asked, driven, self.threats())
+
     def spelt(self) -> dict[str, Any]:
         """What is asked for without an adversary, spelt out; empty where nothing is."""
         asked = {"perturbations": list(words.tables(self.shown())), "sequences": list(clips.tables(self.clips()))}
+        if looked := self.inside():
+            asked["analyses"] = looked.words()
         handling = self.handling()
         return {key: tables for key, tables in asked.items() if tables} | ({"worst_case": handling.words()} if handling else {})
 

@@ -106,6 +106,7 @@ PRESETS: Mapping[str, Preset] = {
             ),
             "sequences": ({"name": "centred", "images": 100},),
             "worst_case": {"images": 60},
+            "analyses": tuple({"name": name, "images": 100} for name in ("separability", "cka", "response-areas")),
         },
     ),
 }

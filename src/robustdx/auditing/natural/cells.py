@@ -12,6 +12,8 @@ from robustdx.auditing.cell import Row
 from robustdx.auditing.natural.boxed import LABEL, Boxed
 from robustdx.auditing.natural.clips import Clip
 from robustdx.auditing.natural.framed import Framed
+from robustdx.auditing.natural.inside import LABEL as INSIDE
+from robustdx.auditing.natural.looked import Looked, conclude, require_inside
 from robustdx.auditing.natural.perturbed import Perturbed
 from robustdx.auditing.natural.recorded import recorded
 from robustdx.auditing.natural.words import Shown
@@ -19,14 +21,14 @@ from robustdx.auditing.pictures import Pictures
 from robustdx.data import Dataset
 from robustdx.draws import Draws
 from robustdx.models import DiagnosticModel
-from robustdx.records import PERTURBATION, SEQUENCE, WORST_CASE, Cell
+from robustdx.records import ANALYSIS, PERTURBATION, SEQUENCE, WORST_CASE, Cell
 from robustdx.store import Store
 
 if TYPE_CHECKING:
     from robustdx.auditing.plan import AuditPlan
     from robustdx.auditing.run import Audit
 
-CRAFTS: Mapping[str, Callable[..., Any]] = {PERTURBATION: Perturbed, SEQUENCE: Framed, WORST_CASE: Boxed}
+CRAFTS: Mapping[str, Callable[..., Any]] = {PERTURBATION: Perturbed, SEQUENCE: Framed, WORST_CASE: Boxed, ANALYSIS: Looked}
 """By the kind of a cell, what makes its rows: made of the cell, its method, the model, the clean rows and the seed."""
 
 
@@ -41,6 +43,8 @@ def natural_cells(plan: AuditPlan, split: str, dataset: Dataset) -> Iterator[tup
     yield from ((_framed(clip, split), clip.method) for clip in held or plan.clips())
     if found := plan.handling():
         yield _cell(WORST_CASE, LABEL, split, found.settings, found.images, early_stop=found.worst.early_stop), found
+    if looked := plan.inside():
+        yield _cell(ANALYSIS, INSIDE, split, looked.settings, looked.images), looked
 
 
 def make_natural(audit: Audit, store: Store, judge: DiagnosticModel, clean: Mapping[str, Row], tell: Callable[[Cell, int], None]) -> None:
@@ -50,7 +54,11 @@ def make_natural(audit: Audit, store: Store, judge: DiagnosticModel, clean: Mapp
             craft = CRAFTS[cell.natural](cell, method, judge, clean, audit.plan.seed)
             if cell.natural == WORST_CASE:
                 craft = replace(craft, pictures=Pictures(store, cell, audit.plan.pictures))
+            if cell.natural == ANALYSIS:
+                craft = replace(craft, dataset=audit.shown(cell))
             audit.make(store, craft, audit.shown(cell), lambda n, cell=cell: tell(cell, n))  # type: ignore[misc]
+        if cell.natural == ANALYSIS:
+            conclude(store, cell, method)
         tell(cell, len(audit.shown(cell)))
 
 
@@ -63,11 +71,14 @@ def require_natural(plan: AuditPlan, model: DiagnosticModel) -> None:
     for clip in plan.clips():
         for _ in clip.method.frames(x, 2, Draws(0, ("trial",))):
             pass
+    if looked := plan.inside():
+        with torch.enable_grad():
+            require_inside(looked, model)
 
 
 def said(cell: Cell) -> str:
     """A cell as the progress shows it."""
-    told = {PERTURBATION: f"{cell.attack}, severity {cell.severity}", WORST_CASE: "worst case of handling"}
+    told = {PERTURBATION: f"{cell.attack}, severity {cell.severity}", WORST_CASE: "worst case of handling", ANALYSIS: "looking inside"}
     return told.get(cell.natural, f"{cell.natural} {cell.attack}")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from robustdx.auditing.natural.recorded import Recorded
 from robustdx.catalogue import document
+from robustdx.records import ANALYSIS
 
 if TYPE_CHECKING:
     from robustdx.auditing.run import Audit
@@ -16,6 +17,9 @@ def natural_facts(audit: Audit) -> dict[str, Any]:
     """The modality, and what each method and its settings mean, for the report, which knows none; empty where nothing is asked."""
     documents: dict[str, dict[str, Any]] = {}
     for cell, method in audit.natural:
+        if cell.natural == ANALYSIS:
+            documents.setdefault(ANALYSIS, {})  # they say themselves what they are, in analyses.json
+            continue
         documents.setdefault(cell.natural, {})[cell.attack] = documented(_class_of(method))
     return {"natural": {"modality": audit.plan.made_by, "documents": documents}} if documents else {}
 

@@ -19,16 +19,20 @@ from robustdx.metrics.intervals import Resamples
 from robustdx.records import PERTURBATION, SEQUENCE, WORST_CASE
 from robustdx.store import Store
 
+LOOKED = "analyses.json"
+"""What the analyses said when they were done: not made again, since what they say needs more than the records of images."""
+
 
 def natural(store: Store, run: Mapping[str, Any], clean: Sequence[Evidence], resamples: int, seed: int) -> dict[str, Any]:
     """`{"natural": ...}`, or nothing where nothing natural was asked; `clean` are the cells of the images as they came."""
     perturbed = [Evidence.read(cell, records, store.seconds(cell) or None) for cell, records in store.natural(PERTURBATION)]
     clips = [Clips.read(cell, records, store.seconds(cell) or None) for cell, records in store.natural(SEQUENCE)]
     boxes = [Handled.read(cell, records, store.seconds(cell) or None) for cell, records in store.natural(WORST_CASE)]
+    looked = store.read_json(LOOKED) if (store.path / LOOKED).is_file() else None
     found = [e.cell for e in perturbed] + [c.cell for c in clips] + [h.evidence.cell for h in boxes]
-    if not found:
+    if not found and not looked:
         return {}
-    came = next(e for e in clean if e.cell.split == found[0].split)
+    came = next(e for e in clean if not found or e.cell.split == found[0].split)
     ruler, about = ruler_of(came, run["data"], resamples, seed), run.get("natural", {})
     order = {kind: list(labels) for kind, labels in about.get("documents", {}).items()}
     words = {
@@ -38,6 +42,7 @@ def natural(store: Store, run: Mapping[str, Any], clean: Sequence[Evidence], res
         **(perturbations(perturbed, ruler, order.get(PERTURBATION, [])) if perturbed else {}),
         **(sequences(clips, ruler, order.get(SEQUENCE, [])) if clips else {}),
         **(worst_case(boxes[0], ruler) if boxes else {}),
+        **({"analyses": looked} if looked else {}),
     }
     return {"natural": words}
 
