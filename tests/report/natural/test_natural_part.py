@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 from fabricated import LUNG, make_run
 from fabricated_natural import CLIPS, PERTURBED, add_natural, natural_of
 
 from robustdx.report.findings import read
+from robustdx.report.natural.inside import inside, over
 from robustdx.report.natural.part import natural
+from robustdx.report.numbers import DASH
 from robustdx.report.page import render, write_report
 
 
@@ -138,3 +141,36 @@ def test_the_worst_case_stands_next_to_the_average_with_what_did_it(skin):
     assert turned.used == pytest.approx(0.8, abs=0.15)
     assert f"{found['broken']['images']} of {found['broken']['of']} right answers" in part.worst.told
     assert 'id="natural"' in render(read(skin), skin)
+
+
+def test_analyses_are_shown_with_their_pictures_and_what_they_refuse(skin, tmp_path):
+    number = {"view": "pgd", "where": "layer1", "measure": "cka", "value": 0.25, "why": ""}
+    missing = {**number, "where": "layer2", "value": None, "why": "it does not vary"}
+    rng = np.random.default_rng(0)
+    points = {f"{v}/points:fc": rng.normal(size=(20, 2)) for v in ("clean", "pgd")}
+    (tmp_path / "analyses").mkdir()
+    np.savez(tmp_path / "analyses" / "separability.npz", **points, **{"clean/label:fc": np.arange(20.0)[:, None] % 2})
+    maps = {f"{v}/{of}": rng.random(shape) for v in ("clean", "pgd") for of, shape in (("image", (4, 3, 9, 9)), ("saliency", (4, 9, 9)))}
+    np.savez(tmp_path / "analyses" / "response-areas.npz", **maps)
+    named = {n: {"label": n, "settings": {"name": n}, "about": "about", "numbers": []} for n in ("cka", "separability", "response-areas")}
+    named["cka"]["numbers"] = [number, missing]
+    named["separability"]["refused"] = "a single class"
+    found = {"analyses": {"images": 20, "eps": 2 / 255, "views": ["clean", "pgd"], "analyses": list(named.values())}}
+    part = inside(found, tmp_path, "linf", ("no", "yes"))
+    assert "20 images as they came and under pgd at 2/255" in part.told
+    cka, separability, areas = part.looks
+    assert [[e.value for e in entries] for _, _, entries in cka.rows] == [["0.25"], [DASH]]
+    assert cka.notes == ["it does not vary"]
+    assert separability.refused == "a single class"
+    assert [f.title for f in separability.figures] == ["Features of fc, as they came", "Features of fc, pgd"]
+    assert [trace["name"] for trace in json.loads(separability.figures[0].json)["data"]] == ["no", "yes"]
+    assert len(areas.pictures) == 3
+    assert [p.title for p in areas.pictures[0][1]] == ["as they came", "pgd"]
+
+
+def test_heat_lies_where_the_response_is():
+    image, heat = np.full((3, 4, 4), 0.5), np.zeros((4, 4))
+    heat[0, 0] = 1
+    shown = over(image, heat)
+    assert (shown[3, 3] == 128).all()
+    assert shown[0, 0, 0] > 170 > shown[0, 0, 2]

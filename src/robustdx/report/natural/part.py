@@ -12,6 +12,7 @@ from robustdx.report.findings import Findings
 from robustdx.report.natural.curves import curves
 from robustdx.report.natural.flips import Flips, flips
 from robustdx.report.natural.handling import Worst, worst
+from robustdx.report.natural.inside import Inside, inside
 from robustdx.report.natural.losses import Losses, losses
 from robustdx.report.natural.told import modality, told
 
@@ -41,13 +42,14 @@ class NaturalPart:
     curves: Sequence[Figure]
     flips: Flips | None
     worst: Worst | None
+    inside: Inside | None
     methods: Sequence[tuple[str, str, str]]
     """What each perturbation or sequence is: name, settings, in words."""
 
     @property
     def figures(self) -> list[Figure]:
         """All plots."""
-        return list(self.curves)
+        return [*self.curves, *(figure for look in (self.inside.looks if self.inside else ()) for figure in look.figures)]
 
 
 def natural(f: Findings, folder: Path) -> NaturalPart | None:
@@ -63,6 +65,7 @@ def natural(f: Findings, folder: Path) -> NaturalPart | None:
         curves=curves(found),
         flips=flips(found),
         worst=worst(f, found, folder),
+        inside=inside(found, folder, f.plan.get("threat", "linf"), f.classes),
         methods=list(_methods(f, found)),
     )
 
