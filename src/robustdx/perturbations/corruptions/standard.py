@@ -27,6 +27,7 @@ STANDARD: Mapping[str, Mapping[str, Any]] = {
         "smoothness": [0.7, 0.08, 0.01, 0.01, 0.01],
         "affine": [0.1, 0.2, 0.02, 0.02, 0.02],
     },
+    "fog_standard": {"name": "fog", "thickness": [1.5, 2, 2.5, 2.5, 3]},
     "jpeg_compression_standard": {"name": "jpeg_compression", "quality": [25, 18, 15, 10, 7]},
     "saturate_standard": {"name": "saturate", "factor": [0.3, 0.1, 2, 5, 20], "offset": [0, 0, 0, 0.1, 0.2]},
 }
