@@ -17,8 +17,7 @@ from robustdx.tensors import Images
 class JPEGCompression:
     """Saved as a JPEG file that is too small (Hendrycks and Dietterich 2019). Pillow's encoder; colour at half the resolution.
 
-    Their last three qualities, 15, 10 and 7, are not in order on every radiograph: how a dark background is rounded weighs more
-    (`jpeg_compression_standard`).
+    Their last three qualities, 15, 10 and 7, are not in order on every radiograph (`jpeg_compression_standard`).
     """
 
     modalities: ClassVar[tuple[Modality, ...]] = ()
