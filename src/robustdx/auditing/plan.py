@@ -84,6 +84,9 @@ class AuditPlan:
     """What to look at inside the network (`robustdx list analyses`): names, or tables with `name`, its settings, `label` and `images` (at
     most that many, drawn by patient; 200). All look at the same images, as they came and under the plan's attacks that follow the
     gradient, at the largest eps up to 8/255. Left out, nothing."""
+    subgroups: tuple[str, ...] | None = None
+    """Columns of the data by which the numbers without an adversary are told once more, group by group: "sex", "age" (in decades), a site,
+    a device. Other numbers with many values are cut into quarters. Left out, none."""
     modality: Modality | None = None
     """How the images were made, where the data do not say (a folder, a table): it decides which artefacts are believable."""
     images: int | None = None

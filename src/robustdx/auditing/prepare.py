@@ -17,6 +17,7 @@ from robustdx.attacks import Attack, follows_gradient, is_minimal
 from robustdx.auditing.defence import Outside, defended
 from robustdx.auditing.natural.cells import require_natural
 from robustdx.auditing.natural.facts import natural_facts
+from robustdx.auditing.natural.groups import subgroups
 from robustdx.auditing.plan import AuditPlan
 from robustdx.auditing.requirements import gives_gradient, require_images, require_masks
 from robustdx.auditing.run import Audit
@@ -63,6 +64,7 @@ def assemble(
     crafted_on = crafted_on and crafted_on.with_task(model.task)
     require_masks(plan, data[split])
     require_natural(plan, model)
+    subgroups(data[split], plan.subgroups or ())
     cut = len(cut_groups(whole))
     return Audit(plan, model, data, split, resolve(plan.precision, where), where, whole.name, cut, crafted_on, own)
 

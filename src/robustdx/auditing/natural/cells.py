@@ -12,6 +12,7 @@ from robustdx.auditing.cell import Row
 from robustdx.auditing.natural.boxed import LABEL, Boxed
 from robustdx.auditing.natural.clips import Clip
 from robustdx.auditing.natural.framed import Framed
+from robustdx.auditing.natural.groups import FILE, subgroups
 from robustdx.auditing.natural.inside import LABEL as INSIDE
 from robustdx.auditing.natural.looked import Looked, conclude, require_inside
 from robustdx.auditing.natural.perturbed import Perturbed
@@ -49,6 +50,8 @@ def natural_cells(plan: AuditPlan, split: str, dataset: Dataset) -> Iterator[tup
 
 def make_natural(audit: Audit, store: Store, judge: DiagnosticModel, clean: Mapping[str, Row], tell: Callable[[Cell, int], None]) -> None:
     """Make every such cell that is not whole yet; `judge` must be still."""
+    if audit.plan.subgroups:
+        store.write_json(FILE, subgroups(audit.data[audit.split], audit.plan.subgroups))
     for cell, method in audit.natural:
         if not store.has(cell):
             craft = CRAFTS[cell.natural](cell, method, judge, clean, audit.plan.seed)

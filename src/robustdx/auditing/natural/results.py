@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from robustdx.auditing.evidence import Evidence
+from robustdx.auditing.natural.by_group import by_group
 from robustdx.auditing.natural.flipping import Clips, sequences
 from robustdx.auditing.natural.handling import Handled, worst_case
 from robustdx.auditing.natural.measures import Ruler, Statistics, differences, means, told, untold
@@ -19,6 +20,8 @@ from robustdx.metrics.intervals import Resamples
 from robustdx.records import PERTURBATION, SEQUENCE, WORST_CASE
 from robustdx.store import Store
 
+GROUPS = "subgroups.json"
+"""Which image is of which subgroup."""
 LOOKED = "analyses.json"
 """What the analyses said when they were done: not made again, since what they say needs more than the records of images."""
 
@@ -30,9 +33,10 @@ def natural(store: Store, run: Mapping[str, Any], clean: Sequence[Evidence], res
     boxes = [Handled.read(cell, records, store.seconds(cell) or None) for cell, records in store.natural(WORST_CASE)]
     looked = store.read_json(LOOKED) if (store.path / LOOKED).is_file() else None
     found = [e.cell for e in perturbed] + [c.cell for c in clips] + [h.evidence.cell for h in boxes]
-    if not found and not looked:
+    groups = store.read_json(GROUPS) if (store.path / GROUPS).is_file() else None
+    if not found and not looked and not groups:
         return {}
-    came = next(e for e in clean if not found or e.cell.split == found[0].split)
+    came = next(e for e in clean if e.cell.split == (found[0].split if found else run["data"]["split"]))
     ruler, about = ruler_of(came, run["data"], resamples, seed), run.get("natural", {})
     order = {kind: list(labels) for kind, labels in about.get("documents", {}).items()}
     words = {
@@ -43,6 +47,7 @@ def natural(store: Store, run: Mapping[str, Any], clean: Sequence[Evidence], res
         **(sequences(clips, ruler, order.get(SEQUENCE, [])) if clips else {}),
         **(worst_case(boxes[0], ruler) if boxes else {}),
         **({"analyses": looked} if looked else {}),
+        **({"subgroups": by_group(groups, came, perturbed, clips, ruler)} if groups else {}),
     }
     return {"natural": words}
 

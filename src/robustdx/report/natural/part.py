@@ -14,6 +14,7 @@ from robustdx.report.natural.flips import Flips, flips
 from robustdx.report.natural.handling import Worst, worst
 from robustdx.report.natural.inside import Inside, inside
 from robustdx.report.natural.losses import Losses, losses
+from robustdx.report.natural.subgroups import Column, subgroups
 from robustdx.report.natural.told import modality, told
 
 GLOSSARY = (
@@ -43,6 +44,7 @@ class NaturalPart:
     flips: Flips | None
     worst: Worst | None
     inside: Inside | None
+    subgroups: Sequence[Column]
     methods: Sequence[tuple[str, str, str]]
     """What each perturbation or sequence is: name, settings, in words."""
 
@@ -65,6 +67,7 @@ def natural(f: Findings, folder: Path) -> NaturalPart | None:
         curves=curves(found),
         flips=flips(found),
         worst=worst(f, found, folder),
+        subgroups=subgroups(found),
         inside=inside(found, folder, f.plan.get("threat", "linf"), f.classes),
         methods=list(_methods(f, found)),
     )

@@ -28,6 +28,10 @@ def natural_rows(natural: Part) -> Iterator[tuple]:
         yield from _rows("sequence", own["label"], "", own, own)
     if "mean_flips" in natural:
         yield from _rows("sequence", "mean", "", {"metrics": natural["mean_flips"]}, natural["clean"])
+    for column in natural.get("subgroups", []):
+        for own in column["groups"]:
+            for label, numbers in _of_group(own):
+                yield from _rows(f"{column['column']}: {own['group']}", label, "", numbers, own)
     if own := natural.get("worst_case"):
         for label in ("average", "worst"):
             yield from _rows("worst case", label, "", own[label], own)
@@ -42,3 +46,12 @@ def _rows(what: str, label: str, severity: Any, numbers: Part, of: Part) -> Iter
 def _three(found: Part | None) -> tuple[str, str, str]:
     low, value, high = (("" if found is None else f"{found[end]:.6g}") for end in ("low", "value", "high"))
     return value, low, high
+
+
+def _of_group(own: Part) -> Iterator[tuple[str, Part]]:
+    """What is told of a subgroup, by name."""
+    yield "clean", {"metrics": own["clean"]}
+    if "perturbed" in own:
+        yield "perturbed", own["perturbed"]
+    if "flips" in own:
+        yield "flips", {"metrics": own["flips"]}
