@@ -78,7 +78,7 @@ def compared(name: str, sequence: FrameSequence, given: Pictures) -> float | Non
     if sequence.random:
         return None
     own, others = list(ours(sequence, given[:1])), list(theirs(name, given[:1]))
-    return min(structural_similarity(a[0].numpy(), b, channel_axis=0, data_range=1) for a, b in zip(own, others, strict=True))
+    return min(float(structural_similarity(a[0].numpy(), b, channel_axis=0, data_range=1)) for a, b in zip(own, others, strict=True))
 
 
 def beside(name: str, sequence: FrameSequence, given: Pictures, rounds: int) -> dict[str, Any]:
@@ -154,12 +154,14 @@ def main() -> None:
 
 
 def written(rows: dict[str, Any], args: argparse.Namespace, about: str) -> None:
-    memory = {str(n): peak(n, args.data) for n in (args.images, 4 * args.images)}
-    print(f"peak MiB less the pictures: {memory}")
     whole = {kind: together(rows, kind) for kind in ("cpu", "wall")}
     how = {"images": args.images, "rounds": args.rounds, "threads": args.threads, "data": args.data, "machine": about}
     how["opencv"] = version("opencv-python-headless")
-    RESULTS.write_text(json.dumps({**how, "together": whole, "peak_mib": memory, "sequences": rows}, indent=1) + "\n")
+    found: dict[str, Any] = {**how, "together": whole, "sequences": rows}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    found["peak_mib"] = {str(n): peak(n, args.data) for n in (args.images, 4 * args.images)}
+    print(f"peak MiB less the pictures: {found['peak_mib']}")
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
