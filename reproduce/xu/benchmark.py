@@ -163,8 +163,10 @@ def compared(all_networks: Mapping[str, Networks], preset: str, each: bool, agai
 
 
 def directions(all_networks: Mapping[str, Networks], preset: str, each: bool, against: str = PLAIN) -> Iterator[str]:
-    """A table, and one family for Holm."""
-    pairs = list(compared(all_networks, preset, each, against))
+    """A table, and one family for Holm; nothing where there is nothing to compare. What cannot be told is said of the mean alone."""
+    pairs = [pair for pair in compared(all_networks, preset, each, against) if not (each and pair.untold)]
+    if not pairs:
+        return
     family = [pair for pair in pairs if not pair.untold]
     rows = {pair.claim: pair.row(answer) for pair, answer in zip(family, answered([p.question for p in family]), strict=True)}
     head = ["network, training: sequence", "direction", METHODS[against], "hardened", "lower by", "95 % interval", "p (Holm)", "images"]
@@ -219,13 +221,16 @@ def flipping(watched: Mapping[str, Networks]) -> Iterator[str]:
     asked = [often(name, n, preset) for name, n in watched.items() if not n[PLAIN].mute for preset in PRESETS if n[PLAIN].of(preset)]
     yield from page(f"Undefended networks flip more than {OFTEN:.0%} from frame to frame", answered(asked)) if asked else ()
     for preset in PRESETS:
-        yield from (f"### After adversarial training, {preset}: mean of the sequences\n", *directions(watched, preset, each=False), "")
-        yield from (f"### After adversarial training, {preset}: each sequence\n", *directions(watched, preset, each=True), "")
-    yield from (
-        "### Beside a network trained on plainly for as long, xu2021\n",
-        *directions(watched, PRESETS[0], False, against=LONGER),
-        "",
-    )
+        for each, what in ((False, "mean of the sequences"), (True, "each sequence")):
+            yield from titled(f"### After adversarial training, {preset}: {what}", directions(watched, preset, each))
+    title = "### Beside a network trained on plainly for as long, xu2021"
+    yield from titled(title, directions(watched, PRESETS[0], each=False, against=LONGER))
+
+
+def titled(title: str, lines: Iterator[str]) -> Iterator[str]:
+    """A part of the page, where it has any lines."""
+    found = list(lines)
+    yield from (title, "", *found, "") if found else ()
 
 
 def looked(inside: Mapping[str, Inside]) -> Iterator[str]:
