@@ -15,16 +15,14 @@ from robustdx.report.pictures import Example, examples_of
 from robustdx.store import Store
 
 Found = Mapping[str, Any]
-UNITS = {
-    "rotation": "°",
-    "hue": "°",
-    "shift_x": " of the width",
-    "shift_y": " of the height",
-    "scale": "",
-    "brightness": "",
-    "contrast": "",
+UNITS = {"rotation": "°", "hue": "°"}
+NAMES = {
+    "rotation": "turned",
+    "shift_x": "left or right",
+    "shift_y": "up or down",
+    "scale": "nearer or farther",
+    "blur": "blur",
 }
-NAMES = {"shift_x": "shift, left or right", "shift_y": "shift, up or down", "scale": "nearer or farther", "rotation": "turned"}
 
 
 @dataclass(frozen=True)
@@ -77,13 +75,10 @@ def _told(own: Found) -> str:
 
 
 def _part(p: Found) -> Part:
-    unit = UNITS.get(p["name"], "")
-    width = f"up to {p['width']:g}{' of the shorter side' if p['name'] == 'blur' else unit}"
-    if p["name"] != "blur":
-        width = f"±{p['width']:g}{unit}"
+    reach = f"{'up to ' if p['name'] == 'blur' else '±'}{p['width']:g}{UNITS.get(p['name'], '')}"
     text = DASH if p["used"] is None else percent(p["used"], 0)
-    quarters = "" if p["quarters"] is None else f"half of them from {_signed(p['quarters'][0])} to {_signed(p['quarters'][2])}"
-    return Part(str(NAMES.get(p["name"], p["name"])), width, p["used"], text, quarters)
+    quarters = "" if p["quarters"] is None else f"half: {_signed(p['quarters'][0])} to {_signed(p['quarters'][2])}"
+    return Part(str(NAMES.get(p["name"], p["name"])), reach, p["used"], text, quarters)
 
 
 def _pictures(f: Findings, own: Found, folder: Path) -> list[tuple[Example, str]]:
@@ -92,7 +87,7 @@ def _pictures(f: Findings, own: Found, folder: Path) -> list[tuple[Example, str]
         return []
     records = next((table for cell, table in Store(folder).natural("worst case") if cell.key == own["key"]), None)
     rows = {} if records is None else {row["id"]: dict(row["parameters"]) for row in records.select(["id", "parameters"]).to_pylist()}
-    return [(e, ", ".join(_named(k, v) for k, v in rows.get(e.id, {}).items())) for e in examples_of(home, f)]
+    return [(e, ", ".join(_named(k, v) for k, v in rows.get(e.id, {}).items() if v)) for e in examples_of(home, f)]
 
 
 def _named(name: str, value: float) -> str:

@@ -50,13 +50,8 @@ def subgroups(found: Found) -> list[Column]:
 
 def _column(own: Found) -> Column:
     shown = [c for c in COLUMNS if any(_number(g, c) for g in own["groups"])]
-    rows = [Row(g["group"], _images(g), g["few"], [_entry(g, c) for c in shown]) for g in own["groups"]]
+    rows = [Row(g["group"], count(g["images"]), g["few"], [_entry(g, c) for c in shown]) for g in own["groups"]]
     return Column(named(own["column"]), [title for title, _, _ in shown], rows)
-
-
-def _images(group: Found) -> str:
-    patients = "" if group["patients"] is None else f" of {count(group['patients'])}"
-    return f"{count(group['images'])}{patients}"
 
 
 def _number(group: Found, column: tuple[str, str, str]) -> Found | None:
