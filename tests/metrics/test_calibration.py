@@ -136,3 +136,12 @@ def test_without_scores_there_is_a_reason(scores):
     assert set(found) == {"ece", "mean_confidence", "overconfidence", "brier"}
     assert all(not s.defined and s.undefined == "scores that are missing or not finite" for s in found.values())
     assert reliability(answers("binary", ("no", "yes"), [0, 1], [0, 1], scores), alone(2)) == []
+
+
+def test_the_interval_holds_the_value_though_resamples_repeat_images():
+    """Repeating images raises the ECE by itself: of an honest network, percentiles of the resamples as they are lie above the value."""
+    y, q = several(n=60, sharp=1.0)
+    ece = calibration_metrics(answers("multiclass", CLASSES, y, q.argmax(1), q), drawn(60))["ece"]
+    low, high = ece.limits()
+    assert 0 <= low < ece.value < high
+    assert ece.values[1:].mean() == pytest.approx(ece.value, abs=0.005)

@@ -65,6 +65,15 @@ def inside(found: Found, folder: Path, threat: str, classes: Sequence[str]) -> I
     return Inside(told, [_look(a, own["views"], folder, classes) for a in own["analyses"]])
 
 
+def _title(label: str) -> str:
+    """An analysis as a heading.
+
+    >>> _title("feature-maps"), _title("cka")
+    ('Feature maps', 'CKA')
+    """
+    return label.upper() if label == "cka" else label.replace("-", " ").capitalize()
+
+
 def _look(a: Found, views: Sequence[str], folder: Path, classes: Sequence[str]) -> Look:
     columns = [v for v in dict.fromkeys([*views, *(n["view"] for n in a["numbers"])]) if any(n["view"] == v for n in a["numbers"])]
     notes: dict[str, int] = {}
@@ -75,7 +84,7 @@ def _look(a: Found, views: Sequence[str], folder: Path, classes: Sequence[str]) 
     pictures = list(_responses(arrays, views)) if a["settings"]["name"] == "response-areas" else []
     figures = list(_scatters(arrays, views, a["label"], classes)) if a["settings"]["name"] == "separability" else []
     named = [_named(c) for c in columns]
-    return Look(a["label"].replace("-", " "), a["about"], a.get("refused", ""), named, rows, list(notes), pictures, figures)
+    return Look(_title(a["label"]), a["about"], a.get("refused", ""), named, rows, list(notes), pictures, figures)
 
 
 def _named(view: str) -> str:
