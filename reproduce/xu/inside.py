@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--gap", type=Path, required=True, help="folder of sweep.py with its generators; one that is missing is trained")
     parser.add_argument("--epochs", type=int, default=20, help="of the generator, as for sweep.py")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--images", type=int, default=100, help="test images, drawn by patient")
+    parser.add_argument("--images", type=int, default=200, help="test images, drawn by patient")
     args = parser.parse_args()
     model, eps = ModelSpec(args.model), (BUDGET / 255,)
     plan = AuditPlan(model=model, data=args.data, images=args.images, attacks=(PGD,), eps=eps, escalation=False, batch_size=16)
