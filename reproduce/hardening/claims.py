@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reproduce.hardening.judge import rows
-from reproduce.hardening.methods import AUTO, BEST_OF
+from reproduce.hardening.methods import AUTO, BEST_OF, METHODS
 from reproduce.verdicts import Question, answered, line, page
 
 Row = dict[str, Any]
@@ -69,6 +69,12 @@ def questions(found: Sequence[Row]) -> list[Question]:
     return asked
 
 
+def waiting(found: Sequence[Row]) -> str:
+    """What the plan has and the rows have not, in a sentence."""
+    missing = [name for name in (AUTO, *METHODS) if name not in {method(row) for row in found}]
+    return f"\n**Not measured yet:** {', '.join(missing)}. The answers below are over fewer rivals than planned.\n" if missing else ""
+
+
 def main() -> None:
     found = rows()
     images, lesions = len(found[0]["y"]), len(set(found[0]["patients"]))
@@ -76,6 +82,7 @@ def main() -> None:
     print("Written by `python -m reproduce.hardening.claims` from `rows.jsonl`; every number is measured, none is edited.")
     print(f"[The plan](plan.md) was written first. {images} test images of {lesions} lesions. Shares in percent.\n")
     print("\n".join(told(found)))
+    print(waiting(found))
     print("\nValidation: balanced accuracy under PGD of 5 steps, and clean, of the chosen epoch.\n")
     noted = [f"- {row['run']}: {event}" for row in found for event in row["events"]]
     print("## What monitors saw and did\n\n" + ("\n".join(noted) or "Nothing.") + "\n")

@@ -48,3 +48,10 @@ def test_seeds_that_both_have_are_taken_together():
 def test_the_table_begins_with_the_best():
     lines = claims.told([row("trades-0", 3), row("auto-0", 8)])
     assert lines[2].startswith("| auto-0 | 1.5 + 2 | 80.0 | 100.0 |")
+
+
+def test_what_was_not_measured_is_named():
+    told = claims.waiting([row("auto-0", 8), row("mpadvt-0", 2)])
+    assert "maadvt, " in told
+    assert "auto" not in told
+    assert not claims.waiting([row(f"{name}-0", 1) for name in ("auto", *claims.METHODS)])
