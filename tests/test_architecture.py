@@ -72,3 +72,9 @@ def test_nothing_crowds():
     long = {str(f.relative_to(SOURCE)): n for f in FILES if (n := f.read_text().count("\n")) > 300}
     assert not long
     assert not {f.stem for f in FILES} & {"utils", "helpers", "common", "base", "core"}
+
+
+def test_no_two_test_files_share_a_name():
+    """pytest imports them by their name alone: of two that are called the same, one would not be run."""
+    names = [f.name for f in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
